@@ -1,0 +1,1 @@
+"""The work queue that loses nothing, for Celery on RabbitMQ."""
