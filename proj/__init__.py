@@ -1,1 +1,26 @@
-"""The work queue that loses nothing, for Celery on RabbitMQ."""
+"""The work queue that loses nothing, for Celery on RabbitMQ.
+
+Importing this package opens no file and no connection, and makes no Celery app: every public name
+is loaded when it is first used. So ``from proj import plugin`` leaves another team's app alone.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from proj import errors, plugin
+    from proj.celery import app
+
+__all__ = ["app", "errors", "plugin"]
+
+_HOME = {"app": "proj.celery"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    return import_module(f"{__name__}.{name}")

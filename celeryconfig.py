@@ -1,0 +1,27 @@
+"""Every setting that you may change, one block for each subject.
+
+Celery's own settings: https://docs.celeryq.dev/en/stable/userguide/configuration.html
+A ``work_queue_*`` setting can also come from the environment: ``WORK_QUEUE_NAME=photos``.
+"""
+
+# --- The broker ---------------------------------------------------------------------------------
+# The environment variable CELERY_BROKER_URL goes before this line. Several URLs mean a cluster.
+broker_url = "amqp://guest:guest@localhost:5672//"
+
+# --- The tasks that the workers know ------------------------------------------------------------
+imports = ["tasks.messages", "tasks.webhooks"]
+
+# --- The queue ----------------------------------------------------------------------------------
+# work_queue_name = "task_queue"        # its dead-letter queue is task_queue.dead_letters
+# work_queue_ownership = "arguments"    # "policy": declared bare, a broker policy sets the rest
+# work_queue_type = "quorum"            # "classic": one node, not replicated
+
+# --- Plain messages: no Celery headers, any AMQP client, any language ---------------------------
+# work_queue_plain_message_task = "tasks.messages.process_message"   # None: none is taken in
+
+# --- Results: none are kept unless a backend is named -------------------------------------------
+# result_backend = "rpc://"
+
+# --- What Flower sees ---------------------------------------------------------------------------
+worker_send_task_events = True
+task_send_sent_event = True

@@ -1,0 +1,67 @@
+"""What the work queue asks of Celery's own settings, where the user's configuration is silent."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from proj import settings
+from proj.topology.queue import WorkQueue
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+__all__ = ["supplied", "supply", "work_queue_settings"]
+
+
+def supply(app: Celery) -> None:
+    """Add our values to ``app.conf`` each time that it is loaded, below the user's own values."""
+    if getattr(app, "work_queue_supplied", False):
+        return
+    app.work_queue_supplied = True
+
+    def supply_unless_set() -> dict[str, Any]:
+        ours = supplied(work_queue_settings(app))
+        return {key: value for key, value in ours.items() if not app.conf.value_set_for(key)}
+
+    # Celery forgets pending defaults once it has used them, and loads the configuration again after
+    # each config_from_object(): so ours are added at every load. The signal itself would swallow
+    # a SettingsError; a pending default does not.
+    def add_pending(**_: Any) -> None:
+        app._pending_defaults.append(supply_unless_set)  # noqa: SLF001 - add_defaults() is at once after the first load
+
+    app.on_configure.connect(add_pending, weak=False)
+    if app.configured:
+        app.add_defaults(supply_unless_set)
+
+
+def work_queue_settings(app: Celery) -> settings.Settings:
+    """Return the validated ``work_queue_*`` settings of ``app``; raises ``SettingsError``."""
+    return settings.read(app.conf, os.environ)
+
+
+def supplied(ours: settings.Settings) -> dict[str, Any]:
+    """Return the Celery settings that make the promise hold, each with the reason."""
+    return {
+        # One durable queue, reached through the default exchange as any AMQP client reaches it.
+        # No other queue is made by a misspelt name.
+        "task_queues": [WorkQueue(ours)],
+        "task_default_queue": ours.name,
+        "task_default_exchange": "",
+        "task_default_routing_key": ours.name,
+        "task_create_missing_queues": False,
+        # A message leaves the queue when its task is done, and goes back when its process is lost.
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        # One message for each process: a waiting message is free for whoever is idle.
+        "worker_prefetch_multiplier": 1,
+        "worker_consumer": "proj.worker.consumer:Consumer",
+        # A publish returns once the broker holds the message.
+        "broker_transport_options": {"confirm_publish": True},
+        # A worker outlives its broker, from its first attempt on.
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_channel_error_retry": True,
+        # A task whose connection is lost is redelivered: the run that cannot acknowledge ends.
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+    }

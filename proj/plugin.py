@@ -1,0 +1,27 @@
+"""Makes any Celery app a work queue: late acknowledgement, prefetch of one, nothing dropped.
+
+>>> from proj import plugin
+>>> plugin.install(app)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from proj import configuration
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+__all__ = ["install"]
+
+
+def install(app: Celery) -> None:
+    """Give ``app`` the work queue's configuration, publishing and worker.
+
+    Call it once, before or after the app is configured; a second call changes nothing. What the
+    app's own configuration sets stays as it is. Raises :class:`proj.errors.SettingsError`, here or
+    when the configuration is first read, for ``work_queue_*`` settings that are wrong.
+    """
+    app.amqp_cls = "proj.publishing.amqp:AMQP"
+    configuration.supply(app)

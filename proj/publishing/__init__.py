@@ -1,0 +1,1 @@
+"""Getting messages to the broker: returned means held."""

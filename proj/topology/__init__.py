@@ -1,0 +1,1 @@
+"""What exists on the broker: its names, the work queue, its dead-letter queue, declaring them."""

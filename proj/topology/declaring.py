@@ -1,0 +1,74 @@
+"""Declares the work queue and its dead-letter queue; adopts what exists, and never alters it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from amqp.exceptions import PreconditionFailed
+
+from proj.errors import QueueMismatch
+from proj.topology.names import DEFAULT_EXCHANGE, dead_letter_queue_name
+
+if TYPE_CHECKING:
+    from proj.settings import Settings
+
+__all__ = ["dead_letter_queue_arguments", "declare", "work_queue_arguments"]
+
+INEQUIVALENT = re.compile(
+    r"inequivalent arg '(?P<argument>[^']+)' for queue '(?P<queue>[^']+)'.*?: "
+    r"received (?P<wanted>.+?) but current is (?P<found>.+)$",
+    re.DOTALL,
+)
+"""RabbitMQ's text of a 406 for ``queue.declare``; it is the only place where the value stands."""
+
+
+def declare(connection: Any, settings: Settings) -> None:
+    """Declare both queues, the dead-letter queue first, over ``connection`` (a Kombu connection).
+
+    Raises :class:`QueueMismatch` for a queue that exists with other properties.
+    """
+    # The dead-letter queue first: no moment in which the work queue could dead-letter to nowhere.
+    dead_letters = dead_letter_queue_name(settings.name)
+    _declare(connection, dead_letters, dead_letter_queue_arguments(settings))
+    _declare(connection, settings.name, work_queue_arguments(settings))
+
+
+def work_queue_arguments(settings: Settings) -> dict[str, Any]:
+    """Return the work queue's arguments: none under ``policy``, as a plain client declares it."""
+    if settings.ownership == "policy":
+        return {}
+    arguments = {
+        "x-queue-type": settings.type,
+        "x-dead-letter-exchange": DEFAULT_EXCHANGE,
+        "x-dead-letter-routing-key": dead_letter_queue_name(settings.name),
+    }
+    if settings.type == "quorum":
+        # What the broker itself dead-letters is kept until the dead-letter queue has confirmed it;
+        # RabbitMQ offers that only together with reject-publish.
+        # https://www.rabbitmq.com/docs/quorum-queues#dead-lettering
+        arguments["x-dead-letter-strategy"] = "at-least-once"
+        arguments["x-overflow"] = "reject-publish"
+    return arguments
+
+
+def dead_letter_queue_arguments(settings: Settings) -> dict[str, Any]:
+    """Return the dead-letter queue's arguments: the work queue's type, under ``policy`` none."""
+    return {} if settings.ownership == "policy" else {"x-queue-type": settings.type}
+
+
+def _declare(connection: Any, name: str, arguments: dict[str, Any]) -> None:
+    # A channel of its own: the broker closes the channel of a declaration that it refuses.
+    channel = connection.channel()
+    try:
+        channel.queue_declare(queue=name, durable=True, auto_delete=False, arguments=arguments)
+    except PreconditionFailed as error:
+        raise _mismatch(name, str(error.reply_text or error)) from error
+    channel.close()
+
+
+def _mismatch(queue: str, text: str) -> QueueMismatch:
+    told = INEQUIVALENT.search(text)
+    if told is None:
+        return QueueMismatch(queue, "a property", "another value", text)
+    return QueueMismatch(queue, told["argument"], told["wanted"], told["found"])

@@ -1,0 +1,39 @@
+"""The work queue as Celery sees it: a Kombu queue that is declared by us and by nobody else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import kombu
+
+from proj.topology import declaring
+from proj.topology.names import DEFAULT_EXCHANGE
+
+if TYPE_CHECKING:
+    from proj.settings import Settings
+
+__all__ = ["WorkQueue"]
+
+
+class WorkQueue(kombu.Queue):
+    """The durable queue of ``settings``, bound to the default exchange only.
+
+    It shows Celery no ``queue_arguments``: from a quorum argument there, and only from there,
+    Celery would decide on prefetch and on delays, and guess wrong when a policy owns the queue.
+    """
+
+    attrs = (*kombu.Queue.attrs, ("settings", None))
+
+    def __init__(self, settings: Settings, **options: Any) -> None:
+        self.settings = settings
+        options.update(name=settings.name, routing_key=settings.name, durable=True)
+        options.setdefault("exchange", kombu.Exchange(DEFAULT_EXCHANGE, type="direct"))
+        super().__init__(**options)
+
+    def declare(self, nowait: bool = False, channel: Any = None) -> str:  # noqa: ARG002, FBT001, FBT002 - Kombu's signature
+        """Declare the work queue and all that belongs to it; return its name.
+
+        Raises :class:`proj.errors.QueueMismatch` where a queue exists with other properties.
+        """
+        declaring.declare((channel or self.channel).connection.client, self.settings)
+        return str(self.name)

@@ -1,0 +1,1 @@
+"""Celery's worker, driven so that no message is dropped."""

@@ -1,0 +1,88 @@
+"""What the work queue reads from the Celery configuration and from the environment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from proj.errors import SettingsError
+from proj.settings import Settings, read
+
+
+def test_nothing_configured_gives_the_defaults() -> None:
+    """A user who configures nothing gets the quorum queue ``task_queue``, owned by arguments."""
+    assert read({}, {}) == Settings(name="task_queue", ownership="arguments", type="quorum")
+
+
+def test_the_environment_goes_before_the_configuration() -> None:
+    """A value from the environment overrides the same key of the Celery configuration."""
+    settings = read({"work_queue_name": "photos"}, {"WORK_QUEUE_NAME": "letters"})
+
+    assert settings.name == "letters"
+
+
+def test_text_from_the_environment_becomes_the_type_of_its_setting() -> None:
+    """Numbers, flags and None arrive from the environment as what they mean."""
+    settings = read(
+        {},
+        {
+            "WORK_QUEUE_PUBLISH_DEADLINE_SECONDS": "2.5",
+            "WORK_QUEUE_ATTEMPTS_LIMIT": "3",
+            "WORK_QUEUE_DEAD_LETTER_FAILURES": "false",
+            "WORK_QUEUE_PLAIN_MESSAGE_TASK": "None",
+        },
+    )
+
+    assert settings.publish_deadline_seconds == 2.5
+    assert settings.attempts_limit == 3
+    assert settings.dead_letter_failures is False
+    assert settings.plain_message_task is None
+
+
+def test_all_problems_are_reported_together_with_key_expectation_and_value() -> None:
+    """One run shows the user everything that is wrong, not the first thing only."""
+    with pytest.raises(SettingsError) as raised:
+        read({"work_queue_ownership": "mine", "work_queue_type": "stream"}, {"WORK_QUEUE_NAME": ""})
+
+    told = str(raised.value)
+    assert "work_queue_ownership: expected 'arguments' or 'policy', found 'mine'" in told
+    assert "work_queue_type: expected 'quorum' or 'classic', found 'stream'" in told
+    assert "WORK_QUEUE_NAME: expected a queue name" in told
+
+
+@pytest.mark.parametrize(
+    ("configuration", "environment", "told"),
+    [
+        ({"work_queue_ownershp": "policy"}, {}, "did you mean work_queue_ownership?"),
+        ({}, {"WORK_QUEUE_NAM": "x"}, "did you mean WORK_QUEUE_NAME?"),
+    ],
+)
+def test_an_unknown_key_is_an_error_with_the_nearest_right_name(
+    configuration: dict[str, Any], environment: dict[str, str], told: str
+) -> None:
+    """A misspelt key never passes in silence, wherever it stands."""
+    with pytest.raises(SettingsError, match=told.replace("?", r"\?")):
+        read(configuration, environment)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("work_queue_name", "amq.mine"),
+        ("work_queue_name", "x" * 300),
+        ("work_queue_name", 7),
+        ("work_queue_plain_message_task", 7),
+        ("work_queue_publish_deadline_seconds", 0),
+        ("work_queue_publish_deadline_seconds", "soon"),
+        ("work_queue_publish_deadline_seconds", float("inf")),
+        ("work_queue_attempts_limit", 2.5),
+        ("work_queue_attempts_limit", 0),
+        ("work_queue_attempts_limit", True),
+        ("work_queue_dead_letter_failures", "perhaps"),
+    ],
+)
+def test_a_value_that_cannot_work_is_refused(key: str, value: object) -> None:
+    """A value outside what the broker or the promise allows is an error that names the key."""
+    with pytest.raises(SettingsError, match=key):
+        read({key: value}, {})
