@@ -29,5 +29,7 @@ def wait_until(
         if is_so(seen):
             return seen
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{what}: not within {timeout_seconds} s; last seen: {seen!r}")
+            raise TimeoutError(
+                f"{what}: not within {timeout_seconds} s; last seen: {repr(seen)[-2000:]}"
+            )
         time.sleep(interval_seconds)

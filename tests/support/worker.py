@@ -44,6 +44,8 @@ class Worker:
             **os.environ,
             "CELERY_BROKER_URL": broker_url,
             "PYTHONUNBUFFERED": "1",
+            # A killed worker cannot remove what it has there.
+            "TMPDIR": str(folder),
             **(environment or {}),
         }
         self.command = [

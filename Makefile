@@ -1,0 +1,51 @@
+# What a person types in a fresh clone. Each target makes what it needs.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+BROKER ?= rabbitmq
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+
+.DEFAULT_GOAL := help
+
+.PHONY: help demo test lint types format clean rabbitmq
+
+help: ## show what can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+demo: $(READY) rabbitmq ## ten messages shared out among three workers, one of which is killed
+	@$(BIN)/python -m examples.demo --broker $(BROKER)
+
+test: $(READY) rabbitmq ## the whole test suite, on a private RabbitMQ
+	@$(BIN)/python -m pytest
+
+lint: $(READY) ## ruff: lint and format
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(READY) ## mypy, strict
+	@$(BIN)/mypy
+
+format: $(READY) ## let ruff write the format
+	@$(BIN)/ruff format .
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+
+$(READY): pyproject.toml
+	@$(PYTHON) -m venv $(VENV) || { echo "No virtual environment could be made. Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[flower,webhooks]' --group dev
+	@touch $@
+
+# Private nodes need RabbitMQ's programs, never a running server. Root may install them; others are
+# told how to get them by whatever needs them. The package's own server is not started.
+rabbitmq:
+	@if [ ! -x /usr/lib/rabbitmq/bin/rabbitmq-server ] && ! command -v rabbitmq-server >/dev/null; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "Installing RabbitMQ from the system's packages (its own server is not started)..."; \
+	    bash .ci/install-rabbitmq; \
+	  else \
+	    echo "RabbitMQ is not installed. Debian and Ubuntu: apt-get install rabbitmq-server; Fedora: dnf install rabbitmq-server; macOS: brew install rabbitmq."; \
+	  fi; \
+	fi

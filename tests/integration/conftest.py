@@ -1,0 +1,70 @@
+"""A private RabbitMQ for the session, and a virtual host of its own for each test."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.broker import Broker
+from tests.support.rabbitmq_node import RabbitMQNode
+from tests.support.worker import Worker
+
+
+@pytest.fixture(scope="session")
+def node() -> Iterator[RabbitMQNode]:
+    """One private RabbitMQ node for all tests that leave it running."""
+    with RabbitMQNode() as running:
+        yield running
+
+
+@pytest.fixture
+def broker(node: RabbitMQNode) -> Iterator[Broker]:
+    """An empty virtual host, as ownership ``arguments`` finds it."""
+    yield from _virtual_host(node, "classic")
+
+
+@pytest.fixture
+def quorum_by_default(node: RabbitMQNode) -> Iterator[Broker]:
+    """An empty virtual host whose default queue type is quorum, as for ownership ``policy``."""
+    yield from _virtual_host(node, "quorum")
+
+
+@pytest.fixture
+def own_node() -> Iterator[RabbitMQNode]:
+    """A node that the test may kill and start again."""
+    with RabbitMQNode() as running:
+        yield running
+
+
+@pytest.fixture
+def workers(tmp_path: Path) -> Iterator[WorkerFactory]:
+    """Start workers by ``workers(name, broker_url, ...)``; all end with the test."""
+    factory = WorkerFactory(tmp_path)
+    yield factory
+    for worker in factory.started:
+        worker.end()
+
+
+class WorkerFactory:
+    """Starts workers, waits until each consumes, and remembers them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.started: list[Worker] = []
+
+    def __call__(self, name: str, broker_url: str, **options: object) -> Worker:
+        """Return the worker ``name``, consuming; ``options`` are those of :class:`Worker`."""
+        worker = Worker(name, broker_url, self.folder, **options)  # type: ignore[arg-type]
+        self.started.append(worker)
+        worker.start()
+        return worker.wait_ready()
+
+
+def _virtual_host(node: RabbitMQNode, default_queue_type: str) -> Iterator[Broker]:
+    name = f"test-{secrets.token_hex(4)}"
+    node.add_virtual_host(name, default_queue_type=default_queue_type)
+    yield Broker(node.url(name), name, node.management)
+    node.management.delete_virtual_host(name)
