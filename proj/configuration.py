@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from kombu import Queue
 
 from proj import settings
 from proj.topology.queue import WorkQueue
@@ -22,6 +25,8 @@ def supply(app: Celery) -> None:
 
     def supply_unless_set() -> dict[str, Any]:
         ours = supplied(work_queue_settings(app))
+        if app.conf.task_queues:
+            app.conf.task_queues = _beside(ours["task_queues"], app.conf.task_queues)
         return {key: value for key, value in ours.items() if not app.conf.value_set_for(key)}
 
     # Celery forgets pending defaults once it has used them, and loads the configuration again after
@@ -36,8 +41,14 @@ def supply(app: Celery) -> None:
 
 
 def work_queue_settings(app: Celery) -> settings.Settings:
-    """Return the validated ``work_queue_*`` settings of ``app``; raises ``SettingsError``."""
-    return settings.read(app.conf, os.environ)
+    """Return the validated ``work_queue_*`` settings of ``app``; raises ``SettingsError``.
+
+    Without a ``work_queue_name``, an app that names its own ``task_default_queue`` has that one.
+    """
+    ours = _work_queue_keys(app.conf)
+    if "work_queue_name" not in ours and app.conf.value_set_for("task_default_queue"):
+        ours["work_queue_name"] = app.conf.task_default_queue
+    return settings.read(ours, os.environ)
 
 
 def supplied(ours: settings.Settings) -> dict[str, Any]:
@@ -65,3 +76,24 @@ def supplied(ours: settings.Settings) -> dict[str, Any]:
         # A task whose connection is lost is redelivered: the run that cannot acknowledge ends.
         "worker_cancel_long_running_tasks_on_connection_loss": False,
     }
+
+
+def _work_queue_keys(configuration: Any) -> dict[str, Any]:
+    """Return our keys as this package names them: Django writes them large, with a prefix."""
+    prefix = (configuration.prefix or "").lower()
+    names = {str(key): str(key).lower().removeprefix(prefix) for key in configuration}
+    return {
+        name: configuration[key] for key, name in names.items() if name.startswith(settings.PREFIX)
+    }
+
+
+def _beside(ours: list[WorkQueue], theirs: Any) -> list[Any]:
+    """Return the app's own queues with the work queue among them, unless they define it."""
+    if isinstance(theirs, Mapping):
+        theirs = [
+            queue if isinstance(queue, Queue) else Queue.from_dict(name, **queue)
+            for name, queue in theirs.items()
+        ]
+    own = list(theirs or ())
+    names = {queue.name for queue in own}
+    return [*(queue for queue in ours if queue.name not in names), *own]

@@ -35,6 +35,7 @@ class Worker:
         environment: Mapping[str, str] | None = None,
         options: tuple[str, ...] = (),
         run_from: Path = ROOT,
+        python: Path | str = sys.executable,
     ) -> None:
         self.name = name
         self.node = f"{name}@localhost"
@@ -49,7 +50,7 @@ class Worker:
             **(environment or {}),
         }
         self.command = [
-            *(sys.executable, "-m", "celery", "-A", app, "worker"),
+            *(str(python), "-m", "celery", "-A", app, "worker"),
             *("-n", self.node, "-l", "INFO", "-P", pool, "-c", str(concurrency)),
             *options,
         ]
