@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from tests.support.waiting import wait_until
+
 __all__ = ["end_group", "start_group"]
 
 
@@ -41,3 +43,12 @@ def end_group(process: subprocess.Popen[bytes], *, grace_seconds: float = 0.0) -
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    wait_until(lambda: not _group_runs(process.pid), what=f"process group {process.pid} has ended")
+
+
+def _group_runs(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
