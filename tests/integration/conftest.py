@@ -9,33 +9,33 @@ from pathlib import Path
 import pytest
 
 from tests.support.broker import Broker
-from tests.support.rabbitmq_node import RabbitMQNode
+from tests.support.rabbitmq import RabbitMQ, new_rabbitmq
 from tests.support.worker import Worker
 
 
 @pytest.fixture(scope="session")
-def node() -> Iterator[RabbitMQNode]:
-    """One private RabbitMQ node for all tests that leave it running."""
-    with RabbitMQNode() as running:
+def node() -> Iterator[RabbitMQ]:
+    """One private RabbitMQ for all tests that leave it running."""
+    with new_rabbitmq() as running:
         yield running
 
 
 @pytest.fixture
-def broker(node: RabbitMQNode) -> Iterator[Broker]:
+def broker(node: RabbitMQ) -> Iterator[Broker]:
     """An empty virtual host, as ownership ``arguments`` finds it."""
     yield from _virtual_host(node, "classic")
 
 
 @pytest.fixture
-def quorum_by_default(node: RabbitMQNode) -> Iterator[Broker]:
+def quorum_by_default(node: RabbitMQ) -> Iterator[Broker]:
     """An empty virtual host whose default queue type is quorum, as for ownership ``policy``."""
     yield from _virtual_host(node, "quorum")
 
 
 @pytest.fixture
-def own_node() -> Iterator[RabbitMQNode]:
-    """A node that the test may kill and start again."""
-    with RabbitMQNode() as running:
+def own_node() -> Iterator[RabbitMQ]:
+    """A RabbitMQ that the test may kill and start again."""
+    with new_rabbitmq() as running:
         yield running
 
 
@@ -63,7 +63,7 @@ class WorkerFactory:
         return worker.wait_ready()
 
 
-def _virtual_host(node: RabbitMQNode, default_queue_type: str) -> Iterator[Broker]:
+def _virtual_host(node: RabbitMQ, default_queue_type: str) -> Iterator[Broker]:
     name = f"test-{secrets.token_hex(4)}"
     node.add_virtual_host(name, default_queue_type=default_queue_type)
     yield Broker(node.url(name), name, node.management)

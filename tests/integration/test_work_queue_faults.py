@@ -8,7 +8,7 @@ import signal
 from tests.integration.conftest import WorkerFactory
 from tests.support.broker import Broker
 from tests.support.producer import run_producer
-from tests.support.rabbitmq_node import RabbitMQNode
+from tests.support.rabbitmq import RabbitMQ
 from tests.support.waiting import wait_until
 
 
@@ -46,7 +46,7 @@ def test_a_message_whose_worker_is_killed_runs_on_another(
 
 
 def test_every_message_runs_after_the_broker_was_killed(
-    own_node: RabbitMQNode, workers: WorkerFactory
+    own_node: RabbitMQ, workers: WorkerFactory
 ) -> None:
     """SIGKILL of the broker with messages waiting and one in work; started again, all of them run.
 

@@ -18,7 +18,7 @@ from tests.support.rabbitmq_management import Management
 from tests.support.rabbitmq_programs import find_programs
 from tests.support.waiting import wait_until
 
-__all__ = ["RabbitMQNode"]
+__all__ = ["ADVANCED_CONFIGURATION", "RabbitMQNode", "is_registered"]
 
 CONFIGURATION = """\
 listeners.tcp.1 = 127.0.0.1:{port}
@@ -116,7 +116,7 @@ class RabbitMQNode:
         one; killed before, it knows the queue but never serves it again.
         """
         wait_until(
-            lambda: [name for name in queues if not self._is_registered(name)],
+            lambda: [name for name in queues if not is_registered(name, self._registers())],
             lambda missing: not missing,
             what="RabbitMQ has written its register of quorum queues",
         )
@@ -168,13 +168,17 @@ class RabbitMQNode:
                 [command], environment=self.environment, folder=self.folder, output=output
             )
 
-    def _is_registered(self, queue: str) -> bool:
-        # The register holds "<virtual host>_<queue>"; another queue's name may begin like this one.
-        name = re.compile(rb"_" + re.escape(queue.encode()) + rb"(?!\.)")
-        return any(name.search(path.read_bytes()) for path in self.folder.rglob("names.dets"))
+    def _registers(self) -> bytes:
+        return b"".join(path.read_bytes() for path in self.folder.rglob("names.dets"))
 
     def _has_started(self) -> bool:
         assert self._server is not None
         if self._server.poll() is not None:
             raise RuntimeError(f"RabbitMQ ended with {self._server.returncode}:\n{self.log()}")
         return self.management.answers()
+
+
+def is_registered(queue: str, register: bytes) -> bool:
+    """Return whether the bytes of a register of quorum queues name ``queue``."""
+    # The register holds "<virtual host>_<queue>"; another queue's name may begin like this one.
+    return re.search(rb"_" + re.escape(queue.encode()) + rb"(?!\.)", register) is not None
