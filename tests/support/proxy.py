@@ -29,6 +29,10 @@ class Proxy:
         """How many were taken so far."""
         self.held_bytes = 0
         """How many bytes have come, and did not pass."""
+        self.trickled_bytes = 0
+        """How many of the broker's bytes passed slowly."""
+        self.limits_reached = 0
+        """On how many connections the broker's answers reached ``answers_limit``."""
         self._changed = Condition()
         self._holding = False
         self._sockets: list[socket.socket] = []
@@ -92,17 +96,24 @@ class Proxy:
     def _forward(self, source: socket.socket, to: socket.socket, limit: int | None) -> None:
         answers = source.getpeername()[1] == self.target_port
         with suppress(OSError):
-            while data := source.recv(1 if answers and self.answer_bytes_per_second else 65536):
-                if answers and self.answer_bytes_per_second:
-                    time.sleep(1 / self.answer_bytes_per_second)
+            while data := source.recv(65536):
                 passing = data if limit is None else data[:limit]
                 self._wait_while_holding(len(passing))
-                to.sendall(passing)
+                if answers and self.answer_bytes_per_second:
+                    self._trickle(passing, to, self.answer_bytes_per_second)
+                else:
+                    to.sendall(passing)
                 if limit is not None:
                     limit -= len(passing)
                     if not limit:
                         self._at_limit(len(data) - len(passing))
             to.shutdown(socket.SHUT_RDWR)
+
+    def _trickle(self, data: bytes, to: socket.socket, bytes_per_second: float) -> None:
+        for byte in data:
+            time.sleep(1 / bytes_per_second)
+            to.sendall(bytes((byte,)))
+            self.trickled_bytes += 1
 
     def _wait_while_holding(self, count: int) -> None:
         with self._changed:
@@ -110,6 +121,7 @@ class Proxy:
             self._changed.wait_for(lambda: not self._holding)
 
     def _at_limit(self, rest: int) -> None:
+        self.limits_reached += 1
         if self.at_limit == "cut":
             self.cut()
         else:
