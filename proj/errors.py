@@ -3,17 +3,31 @@
 WorkQueueError
 ├── SettingsError            the configuration is wrong; all problems in one text
 ├── QueueMismatch            a queue exists with other properties than the configuration says
-└── BrokerUnavailable        no connection to the broker (also kombu's OperationalError)
+└── PublishError             a message was not published for sure (also kombu's OperationalError)
+    ├── BrokerUnavailable    no connection, or a broker that takes no messages; nothing was sent
+    ├── Unroutable           no queue took the message
+    ├── Refused              the broker said no: the queue is full, or a limit is exceeded
+    └── OutcomeUnknown       sent, but not answered in time: the broker may hold it or not
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from celery.exceptions import ImproperlyConfigured
 from kombu.exceptions import OperationalError
 
-__all__ = ["BrokerUnavailable", "QueueMismatch", "SettingsError", "WorkQueueError"]
+__all__ = [
+    "BrokerUnavailable",
+    "OutcomeUnknown",
+    "PublishError",
+    "QueueMismatch",
+    "Refused",
+    "SettingsError",
+    "Unroutable",
+    "WorkQueueError",
+]
 
 
 class WorkQueueError(Exception):
@@ -55,16 +69,89 @@ class QueueMismatch(WorkQueueError):
         return type(self), (self.queue, self.argument, self.wanted, self.found)
 
 
-class BrokerUnavailable(WorkQueueError, OperationalError):
-    """The broker cannot be reached."""
+class PublishError(WorkQueueError, OperationalError):
+    """A message may not be on the broker; says which message, which broker, and what to do.
 
-    def __init__(self, broker: str, reason: str) -> None:
+    Celery's and Kombu's own handlers know it as ``kombu.exceptions.OperationalError``.
+    """
+
+    happened = "The broker {broker} did not take {message}: {reason}."
+    next_step = "Publish it again."
+
+    def __init__(
+        self,
+        broker: str,
+        reason: str,
+        *,
+        task_id: str | None = None,
+        queue: str | None = None,
+        exchange: str | None = None,
+        routing_key: str | None = None,
+    ) -> None:
         self.broker = broker
-        self.reason = reason
+        self.reason = " ".join(reason.split())
+        self.task_id = task_id
+        self.queue = queue
+        self.exchange = exchange
+        self.routing_key = routing_key
+        text = f"{self.happened} {self.next_step}"
         super().__init__(
-            f"Cannot reach the broker {broker}: {reason}. "
-            f"Start it, or name another one in CELERY_BROKER_URL."
+            text.format(
+                broker=broker,
+                reason=self.reason.rstrip("."),
+                message=f"task {task_id}" if task_id else "the message",
+                destination=_destination(queue, exchange, routing_key),
+            )
         )
 
-    def __reduce__(self) -> tuple[type[BrokerUnavailable], tuple[str, str]]:
-        return type(self), (self.broker, self.reason)
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        where = {
+            name: getattr(self, name) for name in ("task_id", "queue", "exchange", "routing_key")
+        }
+        return _rebuild, (type(self), self.broker, self.reason, where)
+
+
+class BrokerUnavailable(PublishError):
+    """The broker cannot be reached, or takes no messages: nothing was sent."""
+
+    happened = "Cannot reach the broker {broker}: {reason}."
+    next_step = (
+        "It was not sent {message}. Start it, give it what it lacks, "
+        "or name another one in CELERY_BROKER_URL."
+    )
+
+
+class Unroutable(PublishError):
+    """No queue took the message: the broker gave it back."""
+
+    happened = "No queue took {message} for {destination} on {broker}: {reason}."
+    next_step = "Declare the queue (a worker does it as it starts), or correct the name."
+
+
+class Refused(PublishError):
+    """The broker refused the message: the queue is full, or a limit is exceeded."""
+
+    happened = "The broker {broker} refused {message} for {destination}: {reason}."
+    next_step = "It is not queued. Let workers make room, or raise the limit, and publish it again."
+
+
+class OutcomeUnknown(PublishError):
+    """The message was sent, and no answer came in time: the broker may hold it or not."""
+
+    happened = "The broker {broker} did not confirm {message} for {destination}: {reason}."
+    next_step = (
+        "It may be queued or not. Publish it again with the same task id: "
+        "then it runs at least once, and perhaps twice."
+    )
+
+
+def _destination(queue: str | None, exchange: str | None, routing_key: str | None) -> str:
+    if queue is not None:
+        return f"queue {queue!r}"
+    return f"exchange {exchange!r} with routing key {routing_key!r}"
+
+
+def _rebuild(
+    kind: type[PublishError], broker: str, reason: str, where: dict[str, str | None]
+) -> PublishError:
+    return kind(broker, reason, **where)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from proj import configuration
+from proj.publishing.send_task import SendTask
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -24,4 +25,6 @@ def install(app: Celery) -> None:
     when the configuration is first read, for ``work_queue_*`` settings that are wrong.
     """
     app.amqp_cls = "proj.publishing.amqp:AMQP"
+    if not isinstance(app.send_task, SendTask):
+        app.send_task = SendTask(app)
     configuration.supply(app)

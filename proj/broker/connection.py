@@ -5,9 +5,13 @@ Only the connections of an app with the plug-in are of this class: Kombu's own s
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import kombu.connection
+from amqp.exceptions import InternalError
+
+from proj.broker import deadline
 
 __all__ = ["Connection"]
 
@@ -16,6 +20,12 @@ TRANSPORTS = {
     "pyamqp": "proj.broker.transport:Transport",
     "amqps": "proj.broker.transport:SSLTransport",
 }
+
+CLOSING_SECONDS = 1.0
+"""How long the farewell to a broker may take; a blocked broker does not read it at all."""
+
+RECONNECT_PAUSE_SECONDS = 0.2
+"""Between two attempts to connect: a broker that restarts is back after seconds."""
 
 
 class OwnTransport(kombu.connection.Connection):
@@ -29,10 +39,65 @@ class OwnTransport(kombu.connection.Connection):
     }
 
     transport_cls: Any
+    connected: Any
+    _connection: Any
+
+    @property
+    def is_amqp(self) -> bool:
+        """Whether the broker is RabbitMQ, not another of Kombu's transports."""
+        return bool(self.transport.driver_type == "amqp")
+
+    @property
+    def blocked_because(self) -> str | None:
+        """The broker's reason for taking no messages now, as far as it has told."""
+        return self._connection.blocked_because if self.is_amqp and self.connected else None
 
     def _init_params(self, **parameters: Any) -> None:
         super()._init_params(**parameters)
         self.transport_cls = TRANSPORTS.get(self.transport_cls, self.transport_cls)
+
+    def _ensure_connection(self, *arguments: Any, **options: Any) -> Any:
+        """Connect if need be: as Kombu does, but under a deadline until that has passed."""
+        if not self.is_amqp or deadline.remaining() is None:
+            return super()._ensure_connection(*arguments, **options)
+        while not self.connected:
+            failure = self._try_to_connect()
+            if failure is not None:
+                if (deadline.remaining() or 0.0) <= RECONNECT_PAUSE_SECONDS:
+                    raise failure
+                self.maybe_switch_next()
+                time.sleep(RECONNECT_PAUSE_SECONDS)
+        return self._connection
+
+    def _try_to_connect(self) -> Exception | None:
+        # Where there are several hosts, one that does not answer leaves time to ask the next one.
+        left = deadline.remaining() or 0.0
+        try:
+            with deadline.within(left / 2 if self.alt else left):
+                self._connection_factory()
+        except (*self.recoverable_connection_errors, InternalError) as error:
+            # InternalError: the broker has started, its virtual host not yet.
+            failure: Exception = error
+            return failure
+        return None
+
+    def _connection_factory(self) -> Any:
+        # What a forked process has from its parent is left to the parent.
+        if self._connection is not None and self.is_amqp:
+            self._connection.collect()
+        return super()._connection_factory()
+
+    def _do_close_self(self) -> None:
+        """Close; without a farewell where it would cost a caller's deadline, or nobody listens."""
+        if self._connection is None or not self.is_amqp:
+            super()._do_close_self()
+        elif deadline.remaining() is not None or not self._connection.connected:
+            self.declared_entities.clear()
+            self._connection.collect()
+            self._connection = None
+        else:
+            with deadline.within(CLOSING_SECONDS):
+                super()._do_close_self()
 
 
 class PooledConnection(OwnTransport, kombu.connection.PooledConnection):

@@ -1,4 +1,4 @@
-"""The AMQP transport: py-amqp as Kombu drives it, with prefetch counted for each consumer."""
+"""The AMQP transport: py-amqp as Kombu drives it, over our connection, prefetch per consumer."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ from typing import Any
 
 from kombu.transport import pyamqp
 
+from proj.broker.amqp_connection import AMQPConnection
+
 __all__ = ["SSLTransport", "Transport"]
 
 
 class Transport(pyamqp.Transport):
     """``amqp://``."""
+
+    Connection = AMQPConnection
 
     def qos_semantics_matches_spec(self, connection: Any) -> bool:  # noqa: ARG002 - Kombu's signature
         """Return True: ask for prefetch per consumer (``basic.qos`` with ``global=false``), always.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from kombu.entity import PERSISTENT_DELIVERY_MODE
 
+from proj.broker import deadline
 from proj.topology.names import DEFAULT_EXCHANGE
 
 if TYPE_CHECKING:
@@ -15,9 +16,16 @@ __all__ = ["publish_plain"]
 
 
 def publish_plain(app: Celery, body: str) -> None:
-    """Publish ``body`` to the app's work queue for any consumer, Celery or not; confirmed."""
+    """Publish ``body`` to the app's work queue for any consumer, Celery or not.
+
+    Returns once the broker holds it, within ``work_queue_publish_deadline_seconds``; raises
+    :class:`proj.errors.PublishError`.
+    """
     queue = app.amqp.default_queue
-    with app.producer_or_acquire() as producer:
+    with (
+        deadline.within(app.amqp.publish_deadline_seconds),
+        app.producer_or_acquire() as producer,
+    ):
         producer.publish(
             body.encode(),
             content_type="text/plain",
@@ -27,6 +35,6 @@ def publish_plain(app: Celery, body: str) -> None:
             delivery_mode=PERSISTENT_DELIVERY_MODE,
             declare=[queue],
             mandatory=True,
-            retry=True,
+            retry=app.conf.task_publish_retry,
             retry_policy=app.conf.task_publish_retry_policy,
         )

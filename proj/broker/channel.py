@@ -1,0 +1,159 @@
+"""An AMQP channel that waits for the broker's answer to each message that must not be lost."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from amqp import spec
+from amqp.exceptions import (
+    ChannelError,
+    MessageNacked,
+    RecoverableConnectionError,
+)
+from amqp.exceptions import (
+    ConnectionError as AMQPConnectionError,
+)
+from kombu.entity import TRANSIENT_DELIVERY_MODE
+from kombu.transport import pyamqp
+
+from proj.broker import deadline
+from proj.broker.confirms import Answer, Confirms, Published
+
+__all__ = ["Blocked", "Channel", "Returned", "Unconfirmed"]
+
+
+class Blocked(RecoverableConnectionError):
+    """The broker takes no messages now (memory or disk alarm); nothing was sent."""
+
+
+class Unconfirmed(RecoverableConnectionError):
+    """The message was sent, and no answer came: the broker may hold it or not."""
+
+
+class Returned(ChannelError):
+    """The broker gave the message back: no queue took it."""
+
+
+class Channel(pyamqp.Channel):
+    """Kombu's AMQP channel, in confirm mode from its first message on."""
+
+    _confirm_selected: bool
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._confirms = Confirms()
+        super().__init__(*arguments, **options)
+
+    def basic_publish(  # noqa: PLR0917 - py-amqp's signature
+        self,
+        msg: Any,
+        exchange: str = "",
+        routing_key: str = "",
+        mandatory: bool = False,  # noqa: FBT001, FBT002 - py-amqp's signature
+        immediate: bool = False,  # noqa: FBT001, FBT002 - as above
+        timeout: float | None = None,
+        confirm_timeout: float | None = None,
+    ) -> None:
+        """Publish ``msg``; return once the broker holds it.
+
+        A transient message that is not mandatory, such as an event, is sent and not waited for.
+        Raises :class:`Returned`, ``MessageNacked``, :class:`Unconfirmed`, or another error of the
+        connection where nothing was sent; within the deadline, and ``confirm_timeout`` if sooner.
+        """
+        limit = confirm_timeout or timeout
+        with deadline.within(limit) if limit else deadline.within_fallback():
+            awaited = mandatory or msg.properties.get("delivery_mode") != TRANSIENT_DELIVERY_MODE
+            self._prepare(awaited=awaited)
+            self._write((0, exchange, routing_key, mandatory, immediate), msg)
+            published = self._confirms.published(exchange, routing_key, msg.properties)
+            if awaited:
+                self._wait_for_answer(published)
+
+    basic_publish_confirm = basic_publish
+    """What py-amqp puts in the place of ``basic_publish`` for the option ``confirm_publish``."""
+
+    def _prepare(self, *, awaited: bool) -> None:
+        """Read what has come since, wait while the broker is blocked, go into confirm mode."""
+        while self._connection().transport.readable():
+            # A channel error here tells of an earlier message that nobody waited for; the channel
+            # is open anew.
+            with suppress(ChannelError):
+                self.connection.blocking_read()
+        if self._connection().blocked_because is not None:
+            self._wait_until_unblocked(awaited=awaited)
+        if not self._confirm_selected:
+            self.confirm_select()
+            self._confirm_selected = True
+
+    def _wait_until_unblocked(self, *, awaited: bool) -> None:
+        try:
+            while awaited and self._connection().blocked_because is not None:
+                self.connection.drain_events()
+        except TimeoutError:
+            awaited = False
+        if not awaited:
+            raise Blocked(self.connection.blocked_because)
+
+    def _write(self, arguments: tuple[Any, ...], msg: Any) -> None:
+        try:
+            self.send_method(spec.Basic.Publish, "Bssbb", arguments, msg)
+        except BaseException:
+            # Half a frame may be written, and nothing can follow it on this connection.
+            self._drop_connection()
+            raise
+
+    def _wait_for_answer(self, published: Published) -> None:
+        confirms = self._confirms
+        try:
+            while published.answer is None:
+                self._connection().drain_events()
+        except ChannelError as error:
+            # The broker closed the channel: because of this message, if it was the only one.
+            if len(confirms) > 1:
+                raise Unconfirmed(str(error)) from error
+            raise
+        except TimeoutError as error:
+            blocked = self.connection.blocked_because
+            told = f"it takes no messages, being {blocked}" if blocked else "no answer in time"
+            raise Unconfirmed(told) from error
+        except (OSError, AMQPConnectionError) as error:
+            raise Unconfirmed(str(error)) from error
+        except BaseException:
+            # Such as a time limit's signal: half a frame may be read.
+            self._drop_connection()
+            raise
+        if published.answer is Answer.REFUSED:
+            raise MessageNacked
+        if published.answer is Answer.RETURNED:
+            raise Returned(published.return_text, spec.Basic.Return)
+
+    def _connection(self) -> Any:
+        connection = self.connection
+        if connection is None or not connection.connected:
+            raise RecoverableConnectionError("the connection is closed")
+        return connection
+
+    def _drop_connection(self) -> None:
+        if self.connection is not None:
+            self.connection.collect()
+
+    def _do_revive(self) -> None:
+        # After a channel error the channel is opened anew, and the broker counts from 1 again.
+        self._confirms = Confirms()
+        super()._do_revive()
+
+    def _on_basic_ack(self, delivery_tag: int, multiple: bool) -> None:  # noqa: FBT001 - py-amqp's signature
+        self._confirms.settle(delivery_tag, Answer.HELD, multiple=multiple)
+        super()._on_basic_ack(delivery_tag, multiple)
+
+    def _on_basic_nack(self, delivery_tag: int, multiple: bool) -> None:  # noqa: FBT001 - as above
+        self._confirms.settle(delivery_tag, Answer.REFUSED, multiple=multiple)
+        super()._on_basic_nack(delivery_tag, multiple)
+
+    def _on_basic_return(
+        self, reply_code: int, reply_text: str, exchange: str, routing_key: str, message: Any
+    ) -> None:
+        # py-amqp raises here, before the basic.ack of the same message has come.
+        self._confirms.give_back(reply_text, exchange, routing_key, message.properties)
+        if self.events.get("basic_return"):
+            super()._on_basic_return(reply_code, reply_text, exchange, routing_key, message)

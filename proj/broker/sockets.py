@@ -1,0 +1,116 @@
+"""The socket under an AMQP connection: every wait on it ends at the publish deadline."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+from contextlib import AbstractContextManager
+from typing import Any
+
+from amqp import transport
+from amqp.utils import set_cloexec
+
+from proj.broker import deadline
+from proj.broker.name_lookup import look_up
+
+__all__ = ["TCPTransport", "TLSTransport"]
+
+SHORTEST_WAIT_SECONDS = 0.001
+"""A wait of zero would make the socket non-blocking, and py-amqp then spins on half a frame."""
+
+
+class Bounded(transport._AbstractTransport):  # noqa: SLF001 - the base of both of py-amqp's transports
+    """Bounds connecting, reading and writing by :mod:`proj.broker.deadline`."""
+
+    sock: Any
+    connect_timeout: float | None
+    _quick_recv: Any
+    _read_buffer: bytes
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.process_id = os.getpid()
+
+    def readable(self) -> bool:
+        """Return whether a read would give something now: a frame, a part of one, or the end."""
+        if self._read_buffer:
+            return True
+        waiting = select.poll()
+        waiting.register(self.sock, select.POLLIN)
+        return bool(waiting.poll(0))
+
+    def having_timeout(self, timeout: float | None) -> AbstractContextManager[Any]:
+        """Let socket operations of the block take ``timeout`` seconds, or what is left if less."""
+        block: AbstractContextManager[Any] = super().having_timeout(_bounded(timeout))
+        return block
+
+    def write(self, data: bytes) -> None:
+        """Write all of ``data``; raises ``TimeoutError`` where the peer does not read in time."""
+        with self.having_timeout(None):
+            super().write(data)
+
+    def close(self) -> None:
+        """Close the socket; in a process forked off since, only this process's copy of it."""
+        if self.sock is not None and self.process_id != os.getpid():
+            # shutdown() would end the connection under the process that opened it.
+            self.sock.close()
+            self.sock = None
+        super().close()
+
+    def _connect(self, host: str, port: int, timeout: float | None) -> None:
+        addresses = look_up(host, port, _bounded(timeout))
+        for number, (family, kind, protocol, _, address) in enumerate(addresses, start=1):
+            self.sock = socket.socket(family, kind, protocol)
+            try:
+                set_cloexec(self.sock, True)  # noqa: FBT003 - py-amqp's signature
+                self.sock.settimeout(_bounded(timeout))
+                self.sock.connect(address)
+            except OSError:
+                self.sock.close()
+                self.sock = None
+                if number == len(addresses):
+                    raise
+            else:
+                return
+
+    def _setup_transport(self) -> None:
+        super()._setup_transport()
+        receive = self._quick_recv
+
+        def receive_before_deadline(count: int) -> bytes:
+            # Each piece of a frame on its own: a peer that trickles them gets no extra time.
+            if deadline.remaining() is not None:
+                self.sock.settimeout(_bounded(None))
+            received: bytes = receive(count)
+            return received
+
+        self._quick_recv = receive_before_deadline
+
+
+class TCPTransport(Bounded, transport.TCPTransport):
+    """A plain connection."""
+
+
+class TLSTransport(Bounded, transport.SSLTransport):
+    """An encrypted connection."""
+
+    def readable(self) -> bool:
+        """Return whether a read would give something now, decrypted bytes included."""
+        return bool(self.sock.pending()) or super().readable()
+
+    def _setup_transport(self) -> None:
+        self.connect_timeout = _bounded(self.connect_timeout)
+        super()._setup_transport()
+        self.sock.settimeout(None)
+
+    def _shutdown_transport(self) -> None:
+        # TLS's own farewell waits for the peer's, without limit. AMQP has said its farewell before.
+        pass
+
+
+def _bounded(seconds: float | None) -> float | None:
+    left = deadline.remaining()
+    if left is None or seconds == 0:
+        return seconds
+    return max(SHORTEST_WAIT_SECONDS, left if seconds is None else min(seconds, left))

@@ -1,0 +1,61 @@
+"""Says a failed publish as one of our errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from amqp.exceptions import ChannelError, MessageNacked, NotFound
+
+from proj.broker.channel import Blocked, Returned, Unconfirmed
+from proj.errors import BrokerUnavailable, OutcomeUnknown, PublishError, Refused, Unroutable
+from proj.topology.names import DEFAULT_EXCHANGE
+
+__all__ = ["as_publish_error", "destination"]
+
+LOGIN = (0, 0)
+"""The AMQP method that a refused login names: none."""
+
+
+def as_publish_error(
+    error: BaseException,
+    broker: str,
+    where: Mapping[str, str | None],
+    *,
+    perhaps_held: bool = False,
+) -> PublishError:
+    """Return what ``error`` of Kombu, py-amqp or the socket means for the message of ``where``.
+
+    Whatever came last, the outcome is unknown where the broker ``perhaps_held`` the message before.
+    """
+    kind, reason = _meaning(error)
+    return (OutcomeUnknown if perhaps_held else kind)(broker, reason, **where)
+
+
+def destination(options: Mapping[str, Any], routing_key: str | None) -> dict[str, str | None]:
+    """Return which message goes where, from the options of ``Producer.publish``.
+
+    The keys are attributes of :class:`proj.errors.PublishError`.
+    """
+    exchange = options.get("exchange") or DEFAULT_EXCHANGE
+    name = str(getattr(exchange, "name", exchange))
+    return {
+        "task_id": (options.get("headers") or {}).get("id") or options.get("correlation_id"),
+        "queue": routing_key if name == DEFAULT_EXCHANGE else None,
+        "exchange": name,
+        "routing_key": routing_key,
+    }
+
+
+def _meaning(error: BaseException) -> tuple[type[PublishError], str]:
+    text = str(error) or type(error).__name__
+    if isinstance(error, MessageNacked):
+        return Refused, "the queue is full, or cannot take messages now (basic.nack)"
+    if isinstance(error, Blocked):
+        return BrokerUnavailable, f"it takes no messages, being {text}"
+    if isinstance(error, Unconfirmed):
+        return OutcomeUnknown, text
+    if isinstance(error, ChannelError) and error.method_sig != LOGIN:
+        kind = Unroutable if isinstance(error, (Returned, NotFound)) else Refused
+        return kind, str(error.reply_text or text)
+    return BrokerUnavailable, text

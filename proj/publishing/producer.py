@@ -1,0 +1,115 @@
+"""Publishes one message: confirmed, again after a lost connection, and never past its deadline."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Any
+
+import kombu
+from amqp.exceptions import (
+    ChannelError,
+    IrrecoverableConnectionError,
+    MessageNacked,
+)
+from amqp.exceptions import (
+    ConnectionError as AMQPConnectionError,
+)
+from kombu.exceptions import OperationalError
+
+from proj.broker import deadline
+from proj.broker.channel import Blocked, Unconfirmed
+from proj.errors import PublishError, Refused, Unroutable
+from proj.publishing.failures import as_publish_error, destination
+
+__all__ = ["Producer"]
+
+PAUSE_SECONDS = 0.2
+"""Between attempts, from the third on: some brokers take each connection and break it."""
+
+
+class Producer(kombu.Producer):
+    """What Celery's producer pool holds: Kombu's producer, whose ``publish`` keeps the promise."""
+
+    def publish(
+        self,
+        body: Any,
+        routing_key: str | None = None,
+        *,
+        retry: bool = False,
+        retry_policy: Any = None,
+        **options: Any,
+    ) -> Any:
+        """Publish ``body``; return once the broker holds it.
+
+        With ``retry``, a message whose connection is lost is published again, until the deadline;
+        ``retry_policy`` counts for other brokers than RabbitMQ only.
+        Raises :class:`proj.errors.PublishError`, and what Kombu says of a ``body`` that it cannot
+        encode.
+        """
+        options["routing_key"] = routing_key
+        if not getattr(self.connection, "is_amqp", False):
+            options.update(retry=retry, retry_policy=retry_policy)
+            return self._publish_as_kombu(body, options)
+        with deadline.within_fallback():
+            return self._publish_until_deadline(body, options, retry=retry)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Give the producer back; its connection is replaced if it may be broken."""
+        connection = self.connection
+        if isinstance(error, (Unroutable, Refused)):
+            # The connection is sound. What was declared on it may be gone, so it is declared again.
+            connection.declared_entities.clear()
+            self.release()
+        elif isinstance(error, PublishError) and getattr(connection, "blocked_because", None):
+            # Kept, it tells of the broker's recovery, and of the blockade before a message is sent.
+            self.release()
+        else:
+            super().__exit__(kind, error, traceback)
+
+    def _publish_until_deadline(self, body: Any, options: dict[str, Any], *, retry: bool) -> Any:
+        perhaps_held = False
+        pause_seconds = 0.0
+        while True:
+            try:
+                return super().publish(body, **options)
+            except (ChannelError, MessageNacked) as error:
+                raise self._failure(error, options, perhaps_held=perhaps_held) from error
+            except (OSError, AMQPConnectionError) as error:
+                perhaps_held = perhaps_held or isinstance(error, Unconfirmed)
+                final = not retry or isinstance(error, (Blocked, IrrecoverableConnectionError))
+                failure = self._failure(error, options, perhaps_held=perhaps_held)
+                if not self.connection.blocked_because:
+                    self._drop_connection()
+                if final or (deadline.remaining() or 0.0) <= pause_seconds:
+                    raise failure from error
+            time.sleep(pause_seconds)
+            pause_seconds = PAUSE_SECONDS
+
+    def _publish_as_kombu(self, body: Any, options: dict[str, Any]) -> Any:
+        connection = self.connection
+        try:
+            return super().publish(body, **options)
+        except (
+            OperationalError,
+            *connection.connection_errors,
+            *connection.channel_errors,
+        ) as error:
+            raise self._failure(error, options) from error
+
+    def _failure(
+        self, error: BaseException, options: dict[str, Any], *, perhaps_held: bool = False
+    ) -> PublishError:
+        where = destination(options, options["routing_key"])
+        return as_publish_error(error, self.connection.as_uri(), where, perhaps_held=perhaps_held)
+
+    def _drop_connection(self) -> None:
+        # No farewell: the broker may be blocked, stopped or gone.
+        self.connection.collect()
+        if self.__connection__ is not None:
+            self.revive(self.__connection__)
