@@ -4,12 +4,14 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
 BROKER ?= rabbitmq
+SEED ?= 1
+SECONDS ?= 300
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test lint types format clean rabbitmq
+.PHONY: help demo test test-containers chaos lint types format clean rabbitmq
 
 help: ## show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -19,6 +21,13 @@ demo: $(READY) rabbitmq ## ten messages shared out among three workers, one of w
 
 test: $(READY) rabbitmq ## the whole test suite, on a private RabbitMQ
 	@$(BIN)/python -m pytest
+
+test-containers: $(READY) ## the tests that need a broker, on RabbitMQ 4.3 in a container
+	@docker info >/dev/null 2>&1 || { echo "No Docker engine answers. Install one: https://docs.docker.com/engine/install/, and start it."; exit 1; }
+	@TEST_RABBITMQ=container $(BIN)/python -m pytest tests/integration tests/chaos -m 'not own_machine'
+
+chaos: $(READY) rabbitmq ## faults under load for longer: make chaos SEED=7 SECONDS=600
+	@CHAOS_SEED=$(SEED) CHAOS_SECONDS=$(SECONDS) $(BIN)/python -m pytest tests/chaos/test_nothing_is_lost.py
 
 lint: $(READY) ## ruff: lint and format
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

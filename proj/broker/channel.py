@@ -23,6 +23,10 @@ from proj.broker.confirms import Answer, Confirms, Published
 __all__ = ["Blocked", "Channel", "Returned", "Unconfirmed"]
 
 
+ANSWER_SECONDS = 20.0
+"""How long the broker may take to answer a method; electing a queue's leader takes seconds."""
+
+
 class Blocked(RecoverableConnectionError):
     """The broker takes no messages now (memory or disk alarm); nothing was sent."""
 
@@ -71,6 +75,26 @@ class Channel(pyamqp.Channel):
 
     basic_publish_confirm = basic_publish
     """What py-amqp puts in the place of ``basic_publish`` for the option ``confirm_publish``."""
+
+    def wait(
+        self,
+        method: Any,
+        callback: Any = None,
+        timeout: float | None = None,
+        returns_tuple: bool = False,  # noqa: FBT001, FBT002 - py-amqp's signature
+    ) -> Any:
+        """Wait for the broker's answer to a method, such as ``basic.consume-ok``.
+
+        Raises ``TimeoutError`` and drops the connection where none comes within the deadline, or
+        within ``ANSWER_SECONDS``: py-amqp waits without end, and a worker whose network or quorum
+        queue is gone then stands still for ever.
+        """
+        with deadline.within_fallback(ANSWER_SECONDS):
+            try:
+                return super().wait(method, callback, timeout, returns_tuple)
+            except TimeoutError:
+                self._drop_connection()
+                raise
 
     def _prepare(self, *, awaited: bool) -> None:
         """Read what has come since, wait while the broker is blocked, go into confirm mode."""

@@ -32,10 +32,10 @@ def within(seconds: float) -> Iterator[None]:
 
 
 @contextmanager
-def within_fallback() -> Iterator[None]:
-    """Let every wait of the block end at the current deadline, or after ``FALLBACK_SECONDS``."""
+def within_fallback(seconds: float = FALLBACK_SECONDS) -> Iterator[None]:
+    """Let every wait of the block end at the current deadline; without one, after ``seconds``."""
     if _ends_at.get() is None:
-        with within(FALLBACK_SECONDS):
+        with within(seconds):
             yield
     else:
         yield

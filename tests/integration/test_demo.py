@@ -16,6 +16,9 @@ from tests.support.waiting import wait_until
 from tests.support.worker import ROOT
 
 
+pytestmark = pytest.mark.own_machine
+
+
 class Demo:
     """The demo as a child process, with a folder of its own for all that it leaves behind."""
 

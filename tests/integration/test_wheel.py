@@ -14,6 +14,8 @@ from tests.support.broker import Broker
 from tests.support.waiting import wait_until
 from tests.support.worker import ROOT, Worker
 
+pytestmark = pytest.mark.own_machine
+
 THEIR_APP = """
 from celery import Celery
 from proj import plugin

@@ -34,7 +34,7 @@ class Proxy:
         self.limits_reached = 0
         """On how many connections the broker's answers reached ``answers_limit``."""
         self._changed = Condition()
-        self._holding = False
+        self._held: set[str] = set()
         self._sockets: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -52,13 +52,21 @@ class Proxy:
         self.refuse()
         self.resume()
 
+    def url(self, url: str) -> str:
+        """Return the broker's ``url`` with the proxy in the place of the broker."""
+        return url.replace(f":{self.target_port}/", f":{self.port}/")
+
     def hold(self) -> None:
         """Let nothing pass from now on, in neither direction; connections are still taken."""
-        self._set_holding(holding=True)
+        self._set_held({"requests", "answers"})
+
+    def hold_answers(self) -> None:
+        """Let nothing of the broker's pass from now on."""
+        self._set_held({"answers"})
 
     def resume(self) -> None:
         """Let pass what was held, and all that follows."""
-        self._set_holding(holding=False)
+        self._set_held(set())
 
     def cut(self) -> None:
         """End every connection."""
@@ -76,9 +84,9 @@ class Proxy:
         self._listener.close()
         self.cut()
 
-    def _set_holding(self, *, holding: bool) -> None:
+    def _set_held(self, directions: set[str]) -> None:
         with self._changed:
-            self._holding = holding
+            self._held = directions
             self._changed.notify_all()
 
     def _accept(self) -> None:
@@ -86,44 +94,53 @@ class Proxy:
             while True:
                 client, _ = self._listener.accept()
                 self.connections += 1
-                broker = socket.create_connection(("127.0.0.1", self.target_port))
+                try:
+                    broker = socket.create_connection(("127.0.0.1", self.target_port))
+                except OSError:
+                    client.close()
+                    continue
                 with self._changed:
                     self._sockets += [client, broker]
-                Thread(target=self._forward, args=(client, broker, None), daemon=True).start()
-                limit = self.answers_limit
-                Thread(target=self._forward, args=(broker, client, limit), daemon=True).start()
+                Thread(target=self._forward, args=(client, broker), daemon=True).start()
+                Thread(target=self._answer, args=(broker, client), daemon=True).start()
 
-    def _forward(self, source: socket.socket, to: socket.socket, limit: int | None) -> None:
-        answers = source.getpeername()[1] == self.target_port
+    def _forward(self, client: socket.socket, broker: socket.socket) -> None:
         with suppress(OSError):
-            while data := source.recv(65536):
+            while data := client.recv(65536):
+                self._wait_while_held("requests", len(data))
+                broker.sendall(data)
+            broker.shutdown(socket.SHUT_RDWR)
+
+    def _answer(self, broker: socket.socket, client: socket.socket) -> None:
+        limit = self.answers_limit
+        with suppress(OSError):
+            while data := broker.recv(65536):
                 passing = data if limit is None else data[:limit]
-                self._wait_while_holding(len(passing))
-                if answers and self.answer_bytes_per_second:
-                    self._trickle(passing, to, self.answer_bytes_per_second)
-                else:
-                    to.sendall(passing)
+                self._wait_while_held("answers", len(passing))
+                self._send_answer(client, passing)
                 if limit is not None:
                     limit -= len(passing)
                     if not limit:
-                        self._at_limit(len(data) - len(passing))
-            to.shutdown(socket.SHUT_RDWR)
+                        self._at_limit()
+            client.shutdown(socket.SHUT_RDWR)
 
-    def _trickle(self, data: bytes, to: socket.socket, bytes_per_second: float) -> None:
+    def _send_answer(self, client: socket.socket, data: bytes) -> None:
+        if self.answer_bytes_per_second is None:
+            client.sendall(data)
+            return
         for byte in data:
-            time.sleep(1 / bytes_per_second)
-            to.sendall(bytes((byte,)))
+            time.sleep(1 / self.answer_bytes_per_second)
+            client.sendall(bytes((byte,)))
             self.trickled_bytes += 1
 
-    def _wait_while_holding(self, count: int) -> None:
+    def _wait_while_held(self, direction: str, count: int) -> None:
         with self._changed:
-            self.held_bytes += count if self._holding else 0
-            self._changed.wait_for(lambda: not self._holding)
+            self.held_bytes += count if direction in self._held else 0
+            self._changed.wait_for(lambda: direction not in self._held)
 
-    def _at_limit(self, rest: int) -> None:
+    def _at_limit(self) -> None:
         self.limits_reached += 1
         if self.at_limit == "cut":
             self.cut()
         else:
             self.hold()
-        self.held_bytes += rest
