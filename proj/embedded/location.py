@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -73,7 +73,8 @@ def file_system_of(folder: Path) -> str:
     for line in lines:
         # The kernel writes a blank in a mount point as \040, and so on.
         mount_point, mount_kind = (
-            os.fsencode(field).decode("unicode_escape") for field in line.split(" ")[1:3]
+            re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
+            for field in line.split(" ")[1:3]
         )
         inside = folder == Path(mount_point) or Path(mount_point) in folder.parents
         # The last of equal mounts hides the ones before it.
