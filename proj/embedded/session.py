@@ -266,7 +266,9 @@ class Session:
 
     def _on_look(self) -> None:
         self.look()
-        self._on_ring()
+        # Not handed out here: what a callback of a timer leaves to the event loop (an
+        # acknowledgement) waits for its next round, and this one polls first.
+        self.ring()
 
     def _on_ring(self) -> None:
         if self.closed or self._doorbell is None:
@@ -284,7 +286,7 @@ class Session:
 
     def _on_due(self) -> None:
         self._timers.pop("due", None)
-        self._on_ring()
+        self.ring()
 
     def _seconds_to_due(self) -> float:
         if self._due_ms is None:
