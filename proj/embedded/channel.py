@@ -159,7 +159,7 @@ class Channel(EntityChannel):
                 return
             with database.write(durable=False) as transaction:
                 reached = session.return_waiting(transaction, consumer)
-                liveness.remove_consumers(transaction, session.id, consumer_tag)
+                liveness.remove_consumers(transaction, session.id, (self.channel_id, consumer_tag))
             self.forget_consumer(consumer)
             database.wake(reached)
 
@@ -176,11 +176,9 @@ class Channel(EntityChannel):
             with self.database.write(durable=False) as transaction:
                 found = declaring.require_queue(transaction, queue, session_id)
                 declaring.touch(transaction, found.id)
-                deliveries = (
-                    messages.take(transaction, found.id, 1)
-                    if no_ack
-                    else messages.claim(transaction, found.id, 1, session_id)
-                )
+                deliveries = messages.claim(transaction, found.id, 1, session_id)
+                if no_ack:
+                    messages.delete(transaction, [delivery.id for delivery in deliveries])
             if not deliveries:
                 return None
             return self._hand_over(deliveries[0], None, no_ack=no_ack)

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
 #: What one look claims where nothing limits the consumer.
 BATCH = 100
-#: As above without acknowledgements, where a killed consumer loses what it was given.
-BATCH_WITHOUT_ACKNOWLEDGEMENT = 10
 
 
 @dataclass(eq=False)
@@ -33,9 +31,9 @@ class Consumer:
 
     def capacity(self) -> int:
         """Return how many messages to claim for it now."""
-        if self.no_ack:
-            return BATCH_WITHOUT_ACKNOWLEDGEMENT - self.waiting
         room = BATCH - self.waiting
+        if self.no_ack:
+            return room
         if self.channel.prefetch_count:
             room = min(room, self.channel.prefetch_count - self.waiting - self.unacknowledged)
         if self.channel.shared_prefetch_count:

@@ -93,7 +93,7 @@ def _keep(transaction: Transaction, message_id: int, source: Queue, reason: str)
         UNROUTABLE_WAIT_MS // 1000,
     )
     transaction.execute(
-        "UPDATE message SET session_id = NULL, due_at = ?1,"
-        " expires_at = CASE WHEN expires_at IS NULL THEN NULL ELSE ?1 END WHERE id = ?2",
-        (transaction.now_ms + UNROUTABLE_WAIT_MS, message_id),
+        "UPDATE message SET session_id = NULL, due_at = :due_at,"
+        " expires_at = CASE WHEN expires_at IS NULL THEN NULL ELSE :due_at END WHERE id = :id",
+        {"due_at": transaction.now_ms + UNROUTABLE_WAIT_MS, "id": message_id},
     )

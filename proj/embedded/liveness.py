@@ -57,16 +57,23 @@ def reclaim_dead(database: Database) -> None:
                 end(database, session_id)
 
 
-def remove_consumers(transaction: Transaction, session_id: int, tag: str | None = None) -> None:
-    """Remove one consumer of a session, or all; an auto-delete queue goes with its last one."""
-    condition = "session_id = ?1 AND (?2 IS NULL OR tag = ?2)"
+def remove_consumers(
+    transaction: Transaction, session_id: int, consumer: tuple[int, str] | None = None
+) -> None:
+    """Remove one consumer (channel, tag) of a session, or all of them.
+
+    An auto-delete queue goes with its last one.
+    """
+    condition, values = "session_id = ?", (session_id, *(consumer or ()))
+    if consumer:
+        condition += " AND channel_id = ? AND tag = ?"
     queue_ids = transaction.column(
         f"SELECT DISTINCT queue_id FROM consumer WHERE {condition}",  # noqa: S608
-        (session_id, tag),
+        values,
     )
     if not queue_ids:
         return
-    transaction.execute(f"DELETE FROM consumer WHERE {condition}", (session_id, tag))  # noqa: S608
+    transaction.execute(f"DELETE FROM consumer WHERE {condition}", values)  # noqa: S608
     transaction.topology.changed()
     for queue_id in queue_ids:
         touch(transaction, queue_id)

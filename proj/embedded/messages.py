@@ -84,42 +84,6 @@ def claim(transaction: Transaction, queue_id: int, limit: int, session_id: int) 
     return deliveries
 
 
-def take(transaction: Transaction, queue_id: int, limit: int) -> list[Delivery]:
-    """Give the next messages away for good."""
-    deliveries = first(transaction, queue_id, limit)
-    delete(transaction, [delivery.id for delivery in deliveries])
-    return deliveries
-
-
-def put_back(transaction: Transaction, deliveries: Iterable[Delivery]) -> None:
-    """Return messages that were taken and never handed out, each to its own position."""
-    for delivery in deliveries:
-        # Its number may have been given to a newer message since: then it goes behind that one.
-        inserted = transaction.execute(
-            "INSERT INTO message (id, queue_id, priority, delivery_count, expires_at)"
-            " SELECT CASE WHEN EXISTS (SELECT 1 FROM message WHERE id = ?1) THEN NULL ELSE ?1 END,"
-            " ?2, ?3, ?4, ?5 WHERE EXISTS (SELECT 1 FROM queue WHERE id = ?2)",
-            (
-                delivery.id,
-                delivery.queue_id,
-                delivery.priority,
-                delivery.delivery_count,
-                delivery.expires_at,
-            ),
-        )
-        if inserted.rowcount:
-            transaction.execute(
-                "INSERT INTO payload VALUES (?, ?, ?, ?, ?)",
-                (
-                    inserted.lastrowid,
-                    delivery.exchange,
-                    delivery.routing_key,
-                    delivery.properties,
-                    delivery.body,
-                ),
-            )
-
-
 def delete(transaction: Transaction, message_ids: Sequence[int]) -> None:
     """Remove the messages."""
     numbers = [(message_id,) for message_id in message_ids]
@@ -185,10 +149,9 @@ def purge(transaction: Transaction, queue_id: int) -> int:
 def delete_all(transaction: Transaction, queue_id: int) -> None:
     """Remove every message of a queue: ready, delayed and held."""
     purge(transaction, queue_id)
-    message_ids = transaction.column(
-        "SELECT id FROM message INDEXED BY message_delayed WHERE due_at IS NOT NULL"
-        " AND queue_id = ?1 UNION SELECT id FROM message INDEXED BY message_held"
-        " WHERE session_id IS NOT NULL AND queue_id = ?1",
-        (queue_id,),
-    )
-    delete(transaction, message_ids)
+    for condition in (
+        "INDEXED BY message_delayed WHERE due_at IS NOT NULL",
+        "INDEXED BY message_held WHERE session_id IS NOT NULL",
+    ):
+        statement = f"SELECT id FROM message {condition} AND queue_id = ?"
+        delete(transaction, transaction.column(statement, (queue_id,)))

@@ -39,6 +39,8 @@ class Session:
         self._doorbell: Doorbell | None = None
         self._process = os.getpid()
         self._inbox: deque[tuple[Consumer, Delivery]] = deque()
+        #: Handed to consumers that do not acknowledge, and not yet removed from the file.
+        self._spent: list[int] = []
         self._next_look = 0.0
         self._due_ms: int | None = None
         self._receiving_thread: int | None = None
@@ -94,13 +96,15 @@ class Session:
         self.require_open()
         database = self.database
         with database.lock:
-            if settle is None and not self._has_work():
+            if settle is None and not self._spent and not self._has_work():
                 return False
             with database.write(durable=False) as transaction:
                 reached = settle(transaction) if settle else set()
+                messages.delete(transaction, self._spent)
                 if self._due_ms is not None and self._due_ms <= transaction.now_ms:
                     reached |= timing.advance(transaction)
                 claimed = self._claim(transaction)
+            self._spent.clear()
             self._inbox.extend(claimed)
             for consumer, _ in claimed:
                 consumer.waiting += 1
@@ -167,14 +171,13 @@ class Session:
 
     def return_waiting(self, transaction: Transaction, consumer: Consumer) -> set[int]:
         """Put what the consumer was never handed back to its place, as if never claimed."""
-        waiting = [delivery for owner, delivery in self._inbox if owner is consumer]
-        if consumer.no_ack:
-            messages.put_back(transaction, waiting)
-            return {consumer.queue_id}
-        return messages.give_back(transaction, [delivery.id for delivery in waiting], counted=0)
+        waiting = [delivery.id for owner, delivery in self._inbox if owner is consumer]
+        messages.delete(transaction, self._spent)
+        return messages.give_back(transaction, waiting, counted=0)
 
     def forget_waiting(self, consumer: Consumer) -> None:
         """Drop from memory what ``return_waiting`` put back."""
+        self._spent.clear()
         self._inbox = deque(item for item in self._inbox if item[0] is not consumer)
 
     def register_with_event_loop(self, hub: Any) -> None:
@@ -241,11 +244,7 @@ class Session:
                 room -= sum(1 for other, _ in claimed if other.channel is consumer.channel)
             if room <= 0:
                 continue
-            deliveries = (
-                messages.take(transaction, consumer.queue_id, room)
-                if consumer.no_ack
-                else messages.claim(transaction, consumer.queue_id, room, self.id)
-            )
+            deliveries = messages.claim(transaction, consumer.queue_id, room, self.id)
             claimed += [(consumer, delivery) for delivery in deliveries]
         return claimed
 
@@ -256,6 +255,11 @@ class Session:
             consumer, delivery = self._inbox.popleft()
             consumer.waiting -= 1
             message = consumer.channel.accept(consumer, delivery)
+            if consumer.no_ack:
+                self._spent.append(delivery.id)
+                if not self._inbox:
+                    # Forgotten before it is handed out: without acknowledgement, no second time.
+                    self.receive()
         consumer.callback(message)
         return True
 
@@ -299,6 +303,7 @@ class Session:
         self._id = self._hub = None
         self._timers = {}
         self._inbox.clear()
+        self._spent.clear()
         for channel in self.channels.values():
             channel.start_over_in_child()
         if self._doorbell is not None:

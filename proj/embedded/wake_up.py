@@ -22,14 +22,13 @@ class Doorbells:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._place = DESCRIPTORS / str(self._descriptor) if DESCRIPTORS.is_dir() else folder
         self._sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._sender.settimeout(0)
 
     def address(self, session_id: int) -> str:
         """Return the path at which session ``session_id`` listens."""
-        if DESCRIPTORS.is_dir():
-            return f"{DESCRIPTORS}/{self._descriptor}/{session_id}"
-        return str(self._folder / str(session_id))
+        return f"{self._place}/{session_id}"
 
     def ring(self, session_ids: Iterable[int]) -> None:
         """Wake the sessions; one that is gone, or has a ring waiting already, is no error."""
