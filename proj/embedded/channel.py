@@ -138,7 +138,7 @@ class Channel(EntityChannel):
             with database.write(durable=False) as transaction:
                 found = declaring.require_queue(transaction, queue, session_id)
                 transaction.execute(
-                    "INSERT INTO consumer VALUES (?, ?, ?, ?)",
+                    "INSERT OR REPLACE INTO consumer VALUES (?, ?, ?, ?)",
                     (session_id, self.channel_id, tag, found.id),
                 )
                 transaction.topology.changed()
@@ -162,6 +162,7 @@ class Channel(EntityChannel):
                 liveness.remove_consumers(transaction, session.id, (self.channel_id, consumer_tag))
             self.forget_consumer(consumer)
             database.wake(reached)
+            session.forget_spent()
 
     def forget_consumer(self, consumer: Consumer) -> None:
         """Drop from memory a consumer that the file has no more."""

@@ -163,6 +163,8 @@ class Database:
 
     def _open(self) -> None:
         if self._connection is not None:
+            if self._connection.in_transaction:
+                raise RuntimeError(f"A signal handler used {self.path} in the midst of its use")
             self._require_same_file()
             return
         require_usable(self.path)

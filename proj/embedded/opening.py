@@ -37,6 +37,7 @@ def open_connection(path: Path, max_page_count: int | None) -> sqlite3.Connectio
         version = schema.version_of(connection, path)
         for pragma in PRAGMAS:
             connection.execute(pragma)
+        _use_write_ahead_log(connection)
         if version < len(schema.MIGRATIONS):
             _migrate(connection, version)
         if max_page_count is not None:
@@ -72,16 +73,21 @@ def _create(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
-def _migrate(connection: sqlite3.Connection, version: int) -> None:
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    deadline = time.monotonic() + 5
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
-            break
-        except sqlite3.OperationalError as error:
+        except sqlite3.OperationalError as error:  # noqa: PERF203  once for each file
             # A process that looks at the file before it is ours may be in the way for a moment.
-            if not is_busy(error):
+            if not is_busy(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
+        else:
+            return
+
+
+def _migrate(connection: sqlite3.Connection, version: int) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         schema.migrate(connection, version)

@@ -53,8 +53,11 @@ class Session:
         self.require_open()
         if self._id is None:
             with self.database.lock:
-                self._id = liveness.enrol(self.database)
-                self._doorbell = Doorbell(self.database.doorbells.address(self._id))
+                session_id = liveness.enrol(self.database)
+                # Left over, if the file was made anew beside an old folder.
+                self.database.doorbells.remove(session_id)
+                self._doorbell = Doorbell(self.database.doorbells.address(session_id))
+                self._id = session_id
             self._attach()
         return self._id
 
@@ -172,13 +175,16 @@ class Session:
     def return_waiting(self, transaction: Transaction, consumer: Consumer) -> set[int]:
         """Put what the consumer was never handed back to its place, as if never claimed."""
         waiting = [delivery.id for owner, delivery in self._inbox if owner is consumer]
-        messages.delete(transaction, self._spent)
         return messages.give_back(transaction, waiting, counted=0)
 
     def forget_waiting(self, consumer: Consumer) -> None:
         """Drop from memory what ``return_waiting`` put back."""
-        self._spent.clear()
         self._inbox = deque(item for item in self._inbox if item[0] is not consumer)
+
+    def forget_spent(self) -> None:
+        """Remove from the file what was handed out for good."""
+        if self._spent:
+            self.receive()
 
     def register_with_event_loop(self, hub: Any) -> None:
         """Be served by Kombu's event loop from now on."""
