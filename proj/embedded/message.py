@@ -54,9 +54,7 @@ class Delivery:
 
     id: int
     queue_id: int
-    priority: int
     delivery_count: int
-    expires_at: int | None
     exchange: str
     routing_key: str
     properties: str | bytes

@@ -15,8 +15,7 @@ from proj.embedded.transaction import Transaction
 LARGEST_PRIORITY = 255
 READY = "session_id IS NULL AND due_at IS NULL"
 SELECT_DELIVERY = (
-    "SELECT m.id, m.queue_id, m.priority, m.delivery_count, m.expires_at,"
-    " p.exchange, p.routing_key, p.properties, p.body"
+    "SELECT m.id, m.queue_id, m.delivery_count, p.exchange, p.routing_key, p.properties, p.body"
 )
 
 

@@ -15,6 +15,7 @@ from amqp.exceptions import ConsumerCancelled, RecoverableConnectionError
 from proj.embedded import liveness, messages, timing
 from proj.embedded.channel import Channel
 from proj.embedded.consumer import Consumer
+from proj.embedded.event_loop import LOOK_SECONDS, EventLoop
 from proj.embedded.message import Delivery
 from proj.embedded.registry import close_database
 from proj.embedded.transaction import Transaction, now_ms
@@ -22,9 +23,6 @@ from proj.embedded.wake_up import Doorbell
 
 if TYPE_CHECKING:
     from proj.embedded.database import Database
-
-#: How often a session looks by itself: for the dead, and in case a wake-up was lost.
-LOOK_SECONDS = 0.5
 
 
 class Session:
@@ -45,7 +43,7 @@ class Session:
         self._due_ms: int | None = None
         self._receiving_thread: int | None = None
         self._hub: Any = None
-        self._timers: dict[str, Any] = {}
+        self._event_loop: EventLoop | None = None
 
     @property
     def id(self) -> int:
@@ -58,7 +56,8 @@ class Session:
                 self.database.doorbells.remove(session_id)
                 self._doorbell = Doorbell(self.database.doorbells.address(session_id))
                 self._id = session_id
-            self._attach()
+            if self._hub is not None:
+                self.register_with_event_loop(self._hub)
         return self._id
 
     @property
@@ -136,12 +135,13 @@ class Session:
         while not self._hand_out():
             if self.receive():
                 continue
-            self.look_if_due()
             now = time.monotonic()
+            if now >= self._next_look:
+                self.look()
             if deadline is not None and now >= deadline:
                 raise TimeoutError("no message came")
             until = self._next_look if deadline is None else min(self._next_look, deadline)
-            doorbell.wait(max(0.0, min(until - now, self._seconds_to_due())))
+            doorbell.wait(max(0.0, min(until - now, self.seconds_to_due())))
 
     @contextlib.contextmanager
     def _receiving(self) -> Iterator[None]:
@@ -151,10 +151,13 @@ class Session:
         finally:
             self._receiving_thread = outer
 
-    def look_if_due(self) -> None:
-        """Do what ``look`` does, if it is time."""
-        if time.monotonic() >= self._next_look:
-            self.look()
+    def hand_out_all(self) -> bool:
+        """Hand out what is there, one round of it; say whether there may be more."""
+        with self._receiving():
+            came = self.receive()
+            for _ in range(len(self._inbox)):
+                self._hand_out()
+        return came or bool(self._inbox)
 
     def look(self) -> None:
         """Give back what the dead held, and tell consumers whose queue is gone."""
@@ -189,16 +192,16 @@ class Session:
     def register_with_event_loop(self, hub: Any) -> None:
         """Be served by Kombu's event loop from now on."""
         self._hub = hub
-        self._attach()
+        # A connection that only publishes has nothing to be served.
+        if self._id is not None and self._event_loop is None:
+            self._event_loop = EventLoop(hub, self)
 
     def unregister_from_event_loop(self) -> None:
         """Be served by the event loop no more."""
-        hub, self._hub = self._hub, None
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
-        if hub is not None and self._doorbell is not None:
-            hub.remove_reader(self._doorbell.fileno())
+        self._hub = None
+        if self._event_loop is not None:
+            self._event_loop.leave()
+            self._event_loop = None
 
     def close(self) -> None:
         """Close every channel, give everything back and end the session."""
@@ -269,36 +272,8 @@ class Session:
         consumer.callback(message)
         return True
 
-    def _attach(self) -> None:
-        if self._hub is not None and self._doorbell is not None and not self._timers:
-            self._hub.add_reader(self._doorbell.fileno(), self._on_ring)
-            self._timers["look"] = self._hub.call_repeatedly(LOOK_SECONDS, self._on_look)
-
-    def _on_look(self) -> None:
-        self.look()
-        # Not handed out here: what a callback of a timer leaves to the event loop (an
-        # acknowledgement) waits for its next round, and this one polls first.
-        self.ring()
-
-    def _on_ring(self) -> None:
-        if self.closed or self._doorbell is None:
-            return
-        self._doorbell.drain()
-        with self._receiving():
-            came = self.receive()
-            for _ in range(len(self._inbox)):
-                self._hand_out()
-        if self._inbox or came:
-            # Once more, after the event loop has served its other descriptors.
-            self.ring()
-        elif self._seconds_to_due() < LOOK_SECONDS and "due" not in self._timers:
-            self._timers["due"] = self._hub.call_later(self._seconds_to_due(), self._on_due)
-
-    def _on_due(self) -> None:
-        self._timers.pop("due", None)
-        self.ring()
-
-    def _seconds_to_due(self) -> float:
+    def seconds_to_due(self) -> float:
+        """Return how long to wait at most for a delayed or an expiring message."""
         if self._due_ms is None:
             return LOOK_SECONDS
         return max(0.0, (self._due_ms - now_ms()) / 1000)
@@ -306,8 +281,7 @@ class Session:
     def _start_over_in_child(self) -> None:
         # What was consumed and claimed belongs to the parent; the channels stay, to publish with.
         self._process = os.getpid()
-        self._id = self._hub = None
-        self._timers = {}
+        self._id = self._hub = self._event_loop = None
         self._inbox.clear()
         self._spent.clear()
         for channel in self.channels.values():

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import socket
 from collections.abc import Iterable
 from pathlib import Path
@@ -55,8 +54,6 @@ class Doorbell:
         # Where the path is too long the session is not heard, and relies on looking by itself.
         with contextlib.suppress(OSError):
             self._socket.bind(address)
-        self._poll = select.poll()
-        self._poll.register(self._socket, select.POLLIN)
 
     def fileno(self) -> int:
         """Return the descriptor that becomes readable when the session is woken."""
@@ -64,9 +61,13 @@ class Doorbell:
 
     def wait(self, timeout_seconds: float) -> None:
         """Return once the session is woken or ``timeout_seconds`` have passed."""
-        # Rounded up: a wait of 0.4 ms must not become a spin.
-        if self._poll.poll(int(timeout_seconds * 1000) + 1):
-            self.drain()
+        # The socket's own timeout and not poll: gevent and eventlet can wait in it. Never 0, which
+        # would not wait at all and make a wait of 0.4 ms a spin.
+        self._socket.settimeout(max(timeout_seconds, 0.001))
+        with contextlib.suppress(TimeoutError):
+            self._socket.recv(16)
+        self._socket.settimeout(0)
+        self.drain()
 
     def drain(self) -> None:
         """Forget every ring so far: one look answers them all."""
