@@ -46,10 +46,18 @@ class Database:
         self._doorbells: Doorbells | None = None
         self._durable = True
         self._identity: tuple[int, int] | None = None
+        #: How many connections use this object.
+        self.users = 0
+        #: Set for good once the file is another one: what sessions know is of the old file.
+        self.replaced = False
 
     @property
     def locks(self) -> LockFile:
         """The lock file beside the broker file."""
+        if self.replaced:
+            # Opened here, it would be the new file's, and closing it would release the locks that
+            # this process has on that through its newer connections.
+            self._give_up()
         if self._locks is None:
             self._locks = LockFile(self._made_side_folder() / "locks")
         return self._locks
@@ -165,8 +173,11 @@ class Database:
         if self._connection is not None:
             if self._connection.in_transaction:
                 raise RuntimeError(f"A signal handler used {self.path} in the midst of its use")
-            self._require_same_file()
+            if self._found_identity() != self._identity:
+                self._give_up()
             return
+        if self.replaced or (self._identity and self._found_identity() != self._identity):
+            self._give_up()
         require_usable(self.path)
         with self._writer():
             self._connection = open_connection(self.path, self._max_page_count)
@@ -180,13 +191,19 @@ class Database:
             return None
         return status.st_dev, status.st_ino
 
-    def _require_same_file(self) -> None:
-        if self._found_identity() != self._identity:
-            self.close_connection()
-            raise FileReplaced(
-                f"{self.path} was deleted or replaced while in use: stop every process that uses "
-                "it, then start them again"
-            )
+    def require_locks_in_place(self) -> None:
+        """Raise FileReplaced if other processes no longer see the locks of this one."""
+        if not self.locks.is_in_place():
+            self._give_up()
+
+    def _give_up(self) -> None:
+        self.replaced = True
+        self.sessions.clear()
+        self.close_files()
+        raise FileReplaced(
+            f"{self.path} or its -sessions folder was deleted or replaced while in use: stop every "
+            "process that uses it, then start them again"
+        )
 
     def _made_side_folder(self) -> Path:
         try:

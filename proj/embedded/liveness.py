@@ -30,16 +30,20 @@ def enrol(database: Database) -> int:
 def end(database: Database, session_id: int) -> None:
     """Give back everything of a session whose lock this process holds, and forget it."""
     with database.lock:
-        with database.write(durable=False) as transaction:
-            remove_consumers(transaction, session_id)
-            for queue_id in transaction.column(
-                "SELECT id FROM queue WHERE owner = ?", (session_id,)
-            ):
-                delete_queue(transaction, queue_id)
-            reached = messages.give_back_all(transaction, session_id)
-            transaction.execute("DELETE FROM session WHERE id = ?", (session_id,))
-        database.sessions.discard(session_id)
-        database.locks.release(session_id)
+        try:
+            with database.write(durable=False) as transaction:
+                remove_consumers(transaction, session_id)
+                for queue_id in transaction.column(
+                    "SELECT id FROM queue WHERE owner = ?", (session_id,)
+                ):
+                    delete_queue(transaction, queue_id)
+                reached = messages.give_back_all(transaction, session_id)
+                transaction.execute("DELETE FROM session WHERE id = ?", (session_id,))
+        finally:
+            # If the file cannot be written, others find the lock free, and do it when they can.
+            database.sessions.discard(session_id)
+            if not database.replaced:
+                database.locks.release(session_id)
         database.doorbells.remove(session_id)
         database.wake(reached)
 
@@ -47,6 +51,7 @@ def end(database: Database, session_id: int) -> None:
 def reclaim_dead(database: Database) -> None:
     """Give back everything of every session whose process has ended."""
     with database.lock:
+        database.require_locks_in_place()
         while database.abandoned:
             end(database, database.abandoned.pop())
         with database.read() as transaction:

@@ -23,6 +23,7 @@ class LockFile:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def try_hold(self, byte: int) -> bool:
@@ -38,6 +39,13 @@ class LockFile:
     def release(self, byte: int) -> None:
         """Unlock ``byte``."""
         fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, byte)
+
+    def is_in_place(self) -> bool:
+        """Say whether other processes still find this very file."""
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), self._path.stat())
+        except FileNotFoundError:
+            return False
 
     def close(self) -> None:
         """Release everything; in a forked child, only give up the inherited descriptor."""

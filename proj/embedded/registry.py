@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import Counter
 from pathlib import Path
 
 from proj.embedded.database import Database
 
 _databases: dict[Path, Database] = {}
-_uses: Counter[Path] = Counter()
 _lock = threading.RLock()
 
 
@@ -24,7 +22,7 @@ def open_database(
     """
     with _lock:
         database = _databases.get(path)
-        if database is None:
+        if database is None or database.replaced:
             database = Database(path, write_timeout_seconds, max_page_count)
             try:
                 with database.read():
@@ -33,16 +31,17 @@ def open_database(
                 database.close_files()
                 raise
             _databases[path] = database
-        _uses[path] += 1
+        database.users += 1
         return database
 
 
 def close_database(database: Database) -> None:
     """Give up one use; the last one closes the file."""
     with _lock, database.lock:
-        _uses[database.path] -= 1
-        if _uses[database.path] <= 0 and not database.sessions:
-            _databases.pop(database.path, None)
+        database.users -= 1
+        if database.users <= 0 and not database.sessions:
+            if _databases.get(database.path) is database:
+                del _databases[database.path]
             database.close_files()
 
 

@@ -212,10 +212,12 @@ class Session:
         try:
             self.unregister_from_event_loop()
             with self.database.lock:
-                for channel in list(self.channels.values()):
-                    channel.close()
-                if self._id is not None:
-                    liveness.end(self.database, self._id)
+                try:
+                    for channel in list(self.channels.values()):
+                        channel.close()
+                finally:
+                    if self._id is not None:
+                        liveness.end(self.database, self._id)
         finally:
             self.closed = True
             if self._doorbell is not None:

@@ -171,8 +171,26 @@ def test_a_replaced_file_is_noticed(connect: Any, broker_file: Path) -> None:
     channel = connect().channel()
     channel.queue_declare("q")
     broker_file.rename(broker_file.with_suffix(".old"))
-    with pytest.raises(FileReplaced, match="start them again"):
+    for _ in range(2):
+        with pytest.raises(FileReplaced, match="start them again"):
+            channel.basic_publish(channel.prepare_message(b"x"), routing_key="q")
+
+    other = connect().channel()
+    other.queue_declare("q")
+    other.basic_publish(other.prepare_message(b"x"), routing_key="q")
+    with pytest.raises(FileReplaced):
         channel.basic_publish(channel.prepare_message(b"x"), routing_key="q")
+
+
+def test_a_removed_folder_of_locks_is_noticed(connect: Any) -> None:
+    """A consumer whose lock nobody can see any more stops, and does not go on as if alive."""
+    connection = connect()
+    channel = connection.channel()
+    channel.queue_declare("q", auto_delete=False)
+    channel.basic_consume("q")
+    shutil.rmtree(channel.database.side_folder)
+    with pytest.raises(FileReplaced, match="-sessions folder"):
+        connection.drain_events(timeout=2)
 
 
 def test_waiting_for_a_stopped_writer_ends(connect: Any, processes: Any, until: Any) -> None:
