@@ -1,0 +1,103 @@
+"""What the embedded broker refuses, each in one line: what happened, to which file, what to do.
+
+OperationalError (kombu.exceptions)
+└── EmbeddedBrokerError
+    ├── NoFileNamed         the URL names no file
+    ├── NoSuchFolder        the file's folder is missing
+    ├── NetworkFileSystem   locks and shared memory do not work across machines
+    ├── SQLiteTooOld        this Python's SQLite lacks what we use
+    ├── NotADatabase        some other file lies there
+    ├── ForeignDatabase     another program's database lies there
+    ├── NewerFormat         a newer version of this package wrote the file
+    ├── NotWritable         the file or its folder is read-only
+    ├── FileReplaced        the file was deleted or replaced while in use
+    ├── DiskFull            nothing was written
+    ├── WriteLockTimeout    another process has been writing for too long
+    └── FileFailed          any other failure that SQLite reports
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from kombu.exceptions import OperationalError
+
+
+class EmbeddedBrokerError(OperationalError):
+    """The embedded broker cannot do what was asked."""
+
+
+class NoFileNamed(EmbeddedBrokerError):
+    """The broker URL names no file."""
+
+
+class NoSuchFolder(EmbeddedBrokerError):
+    """The folder of the broker file does not exist."""
+
+
+class NetworkFileSystem(EmbeddedBrokerError):
+    """The broker file would lie on a file system that several machines share."""
+
+
+class SQLiteTooOld(EmbeddedBrokerError):
+    """The SQLite library of this Python is older than the broker needs."""
+
+
+class NotADatabase(EmbeddedBrokerError):
+    """The file is not an SQLite database."""
+
+
+class ForeignDatabase(EmbeddedBrokerError):
+    """The file is the database of another program."""
+
+
+class NewerFormat(EmbeddedBrokerError):
+    """The file was written by a newer version of this package."""
+
+
+class NotWritable(EmbeddedBrokerError):
+    """The file or its folder cannot be written."""
+
+
+class FileReplaced(EmbeddedBrokerError):
+    """The broker file was deleted or replaced while this process used it."""
+
+
+class DiskFull(EmbeddedBrokerError):
+    """There is no room for the message; nothing was written."""
+
+
+class WriteLockTimeout(EmbeddedBrokerError):
+    """Another process held the write lock for longer than this one may wait."""
+
+
+class FileFailed(EmbeddedBrokerError):
+    """SQLite reports a failure that has no name above."""
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Say whether SQLite only asks to try again, because another connection is in the way."""
+    # By text: Python 3.10 does not tell the error code.
+    return "locked" in str(error) or "busy" in str(error)
+
+
+def translate(error: sqlite3.Error, path: Path) -> EmbeddedBrokerError:
+    """Turn what SQLite reported on ``path`` into one of ours, with what to do next."""
+    text = str(error)
+    if "full" in text:
+        return DiskFull(
+            f"No room left to write {path}: nothing was written; free space, then retry"
+        )
+    if "readonly" in text or "unable to open" in text:
+        return NotWritable(
+            f"Cannot write {path} ({text}): give this user write access to it and to its folder"
+        )
+    if "not a database" in text:
+        return NotADatabase(
+            f"{path} is not an SQLite database: name another file in the broker URL, "
+            "or move that one away"
+        )
+    return FileFailed(
+        f"SQLite failed on {path} ({text}): check the disk, then run `PRAGMA integrity_check` on it"
+    )
