@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
-BROKER ?= rabbitmq
+BROKER ?= embedded
 SEED ?= 1
 SECONDS ?= 300
 BIN := $(VENV)/bin
@@ -16,7 +16,7 @@ READY := $(VENV)/ready
 help: ## show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
-demo: $(READY) rabbitmq ## ten messages shared out among three workers, one of which is killed
+demo: $(READY) $(filter rabbitmq,$(BROKER)) ## ten messages shared out among three workers, one of which is killed
 	@$(BIN)/python -m examples.demo --broker $(BROKER)
 
 test: $(READY) rabbitmq ## the whole test suite, on a private RabbitMQ

@@ -5,8 +5,10 @@ A ``work_queue_*`` setting can also come from the environment: ``WORK_QUEUE_NAME
 """
 
 # --- The broker ---------------------------------------------------------------------------------
-# The environment variable CELERY_BROKER_URL goes before this line. Several URLs mean a cluster.
-broker_url = "amqp://guest:guest@localhost:5672//"
+# The environment variable CELERY_BROKER_URL goes before this line. As it stands, the broker is one
+# file in this folder: no server, one machine. RabbitMQ: "amqp://user:password@host:5672//"; a list
+# of such URLs means a cluster.
+broker_url = "sqlite:///task_queue.db"
 
 # --- The tasks that the workers know ------------------------------------------------------------
 imports = ["tasks.messages", "tasks.webhooks"]

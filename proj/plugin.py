@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from proj import configuration
+from proj import configuration, embedded
 from proj.publishing.send_task import SendTask
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def install(app: Celery) -> None:
     app's own configuration sets stays as it is. Raises :class:`proj.errors.SettingsError`, here or
     when the configuration is first read, for ``work_queue_*`` settings that are wrong.
     """
+    embedded.register()
     app.amqp_cls = "proj.publishing.amqp:AMQP"
     if not isinstance(app.send_task, SendTask):
         app.send_task = SendTask(app)

@@ -22,7 +22,7 @@ WORKER_NAMES = ("one", "two", "three")
 def main() -> int:
     """Run the demo; return 0 only if all ten messages ran to their end."""
     options = argparse.ArgumentParser(prog="python -m examples.demo", description=__doc__)
-    options.add_argument("--broker", choices=sorted(BROKERS), default=next(iter(BROKERS)))
+    options.add_argument("--broker", choices=list(BROKERS), default=next(iter(BROKERS)))
     broker_name = options.parse_args().broker
 
     with Interruption() as interruption, ExitStack() as started:

@@ -16,8 +16,15 @@ def start_broker(name: str, folder: Path, started: ExitStack) -> str:
     return BROKERS[name](folder, started)
 
 
+def _embedded(folder: Path, _: ExitStack) -> str:
+    return f"sqlite:///{folder / 'task_queue.db'}"
+
+
 def _rabbitmq(_: Path, started: ExitStack) -> str:
     return started.enter_context(RabbitMQNode()).url()
 
 
-BROKERS: dict[str, Callable[[Path, ExitStack], str]] = {"rabbitmq": _rabbitmq}
+BROKERS: dict[str, Callable[[Path, ExitStack], str]] = {
+    "embedded": _embedded,
+    "rabbitmq": _rabbitmq,
+}

@@ -22,7 +22,8 @@ WHAT_TO_TRY = """\
 What you saw: the broker held every message until its task was done, so the message of the killed
 worker was given to another one and ran again, from its start. Nothing was lost.
 
-What to try next, each in a terminal of its own, with CELERY_BROKER_URL naming your RabbitMQ:
+What to try next, each in a terminal of its own. The broker is the file task_queue.db in this
+folder; set CELERY_BROKER_URL=amqp://... for your RabbitMQ, or `make demo BROKER=rabbitmq`.
 
   .venv/bin/celery -A proj worker -l INFO                   # start as many as you like
   .venv/bin/python -m proj.producer 'Resize photo 7...'     # a message of your own

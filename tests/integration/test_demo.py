@@ -15,7 +15,6 @@ from tests.support.processes import end_group, start_group
 from tests.support.waiting import wait_until
 from tests.support.worker import ROOT
 
-
 pytestmark = pytest.mark.own_machine
 
 
@@ -51,7 +50,7 @@ class Demo:
         return found
 
 
-@pytest.fixture(params=["rabbitmq"])
+@pytest.fixture(params=["embedded", "rabbitmq"])
 def demo(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Demo]:
     """A running demo on each broker that it knows."""
     running = Demo(tmp_path, request.param)

@@ -21,7 +21,7 @@ LAYERS = (
     ("configuration",),
     ("topology",),
     ("broker",),
-    ("settings", "errors"),
+    ("settings", "errors", "embedded"),
 )
 """From the top down: a module imports from its own layer or from one below it, never from above."""
 
