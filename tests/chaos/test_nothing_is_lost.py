@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -15,12 +14,13 @@ import pika
 import pytest
 
 from tests.chaos.faults import Fault, System, strike
+from tests.chaos.producers import start_producer
 from tests.support.ledger import Ledger
-from tests.support.processes import end_group, start_group
+from tests.support.processes import end_group
 from tests.support.proxy import Proxy
 from tests.support.rabbitmq import RabbitMQ, new_rabbitmq
 from tests.support.waiting import wait_until
-from tests.support.worker import ROOT, Worker
+from tests.support.worker import Worker
 
 SEED = os.environ.get("CHAOS_SEED", "1")
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "45"))
@@ -69,7 +69,8 @@ def test_nothing_is_lost_whatever_strikes(
         if queue_type == "quorum":
             rabbitmq.wait_registered("task_queue", "task_queue.dead_letters")
         producers = [
-            _producer(f"p{number}", url, environment, tmp_path) for number in range(PRODUCERS)
+            start_producer(f"p{number}", url, environment, tmp_path, seed=SEED)
+            for number in range(PRODUCERS)
         ]
         for producer in producers:
             started.callback(end_group, producer)
@@ -105,16 +106,6 @@ def test_nothing_is_lost_whatever_strikes(
     assert report["lost"] == 0
     assert all(report["faults"].values()), "a fault never struck: give the run more seconds"
     assert len(accepted) > SECONDS, "too little was published to prove anything"
-
-
-def _producer(name: str, url: str, environment: dict[str, str], folder: Path):  # noqa: ANN202 - a Popen
-    with (folder / f"{name}.log").open("ab") as output:
-        return start_group(
-            [sys.executable, "-m", "tests.support.ledger_producer", name, SEED],
-            environment={**os.environ, **environment, "CELERY_BROKER_URL": url},
-            folder=ROOT,
-            output=output,
-        )
 
 
 def _strike_for(seconds: float, system: System, chance: random.Random) -> list[Fault]:

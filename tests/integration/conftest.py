@@ -5,12 +5,16 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
 from tests.support.broker import Broker
+from tests.support.embedded_broker import EmbeddedBroker
 from tests.support.rabbitmq import RabbitMQ, new_rabbitmq
 from tests.support.worker import Worker
+
+AnyBroker: TypeAlias = Broker | EmbeddedBroker
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +28,15 @@ def node() -> Iterator[RabbitMQ]:
 def broker(node: RabbitMQ) -> Iterator[Broker]:
     """An empty virtual host, as ownership ``arguments`` finds it."""
     yield from _virtual_host(node, "classic")
+
+
+@pytest.fixture(params=["embedded", "rabbitmq"])
+def any_broker(request: pytest.FixtureRequest, tmp_path: Path) -> AnyBroker:
+    """Each broker that keeps the promise, empty: the same scenario must hold on both."""
+    if request.param == "embedded":
+        return EmbeddedBroker(tmp_path / "task_queue.db")
+    broker: Broker = request.getfixturevalue("broker")
+    return broker
 
 
 @pytest.fixture

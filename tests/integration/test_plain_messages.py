@@ -7,10 +7,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import pika
 import pytest
 
-from tests.integration.conftest import WorkerFactory
+from tests.integration.conftest import AnyBroker, WorkerFactory
 from tests.support.broker import Broker
 from tests.support.processes import end_group, start_group
 from tests.support.producer import run_producer
@@ -122,18 +121,15 @@ def test_a_plain_consumer_and_our_worker_share_one_queue(
     ],
 )  # fmt: skip
 def test_text_of_any_client_runs_as_process_message(
-    broker: Broker,
+    any_broker: AnyBroker,
     workers: WorkerFactory,
     body: bytes,
     properties: dict[str, str],
     text: str,
 ) -> None:
     """Whatever content type a client gives its text, the task gets the text."""
-    worker = workers("one", broker.url)
-    with broker.connect() as connection:
-        connection.channel().basic_publish(
-            "", "task_queue", body, pika.BasicProperties(**properties)
-        )
+    worker = workers("one", any_broker.url)
+    any_broker.publish(body, **properties)
 
     worker.wait_for_log(r"\[x\] Done")
 

@@ -6,18 +6,19 @@ import json
 
 import pytest
 
+from tests.integration.conftest import AnyBroker
 from tests.support.broker import Broker
 from tests.support.ports import free_ports
 from tests.support.producer import run_producer
 
 
-def test_ten_messages_are_sent_and_waiting(broker: Broker) -> None:
+def test_ten_messages_are_sent_and_waiting(any_broker: AnyBroker) -> None:
     """Without arguments it enqueues ``Message 0`` to ``Message 9``, and says so line by line."""
-    done = run_producer(broker_url=broker.url)
+    done = run_producer(broker_url=any_broker.url)
 
     assert done.returncode == 0, done.stderr
     assert done.stdout == "".join(f" [x] Sent 'Message {n}'\n" for n in range(10))
-    assert broker.waiting() == 10
+    assert any_broker.waiting() == 10
 
 
 def test_a_message_is_a_celery_task_in_json(broker: Broker) -> None:
@@ -30,18 +31,18 @@ def test_a_message_is_a_celery_task_in_json(broker: Broker) -> None:
     assert json.loads(body)[0] == ["Resize photo 7..."]
 
 
-def test_messages_of_ones_own_replace_the_ten(broker: Broker) -> None:
+def test_messages_of_ones_own_replace_the_ten(any_broker: AnyBroker) -> None:
     """Arguments are the messages."""
-    done = run_producer("Resize photo 7...", "Second", broker_url=broker.url)
+    done = run_producer("Resize photo 7...", "Second", broker_url=any_broker.url)
 
     assert done.stdout == " [x] Sent 'Resize photo 7...'\n [x] Sent 'Second'\n"
 
 
-def test_count_says_how_many(broker: Broker) -> None:
+def test_count_says_how_many(any_broker: AnyBroker) -> None:
     """``--count`` changes the number of messages; 0 is none and no error."""
-    assert run_producer("--count", "3", broker_url=broker.url).stdout.count("Sent") == 3
-    assert run_producer("--count", "0", broker_url=broker.url).returncode == 0
-    assert broker.waiting() == 3
+    assert run_producer("--count", "3", broker_url=any_broker.url).stdout.count("Sent") == 3
+    assert run_producer("--count", "0", broker_url=any_broker.url).returncode == 0
+    assert any_broker.waiting() == 3
 
 
 @pytest.mark.parametrize("arguments", [["--count", "-1"], ["--count", "ten"], ["--no-such"]])
@@ -69,11 +70,11 @@ def test_no_broker_is_one_line_with_the_password_masked(mode: list[str]) -> None
     assert "s3cret" not in done.stderr
 
 
-def test_wrong_settings_are_all_told_without_a_traceback(broker: Broker) -> None:
+def test_wrong_settings_are_all_told_without_a_traceback(any_broker: AnyBroker) -> None:
     """A wrong setting from the environment is told before anything is sent."""
-    done = run_producer(broker_url=broker.url, environment={"WORK_QUEUE_OWNERSHIP": "mine"})
+    done = run_producer(broker_url=any_broker.url, environment={"WORK_QUEUE_OWNERSHIP": "mine"})
 
     assert done.returncode == 1
     assert "WORK_QUEUE_OWNERSHIP: expected 'arguments' or 'policy', found 'mine'" in done.stderr
     assert "Traceback" not in done.stderr
-    assert broker.waiting() == 0
+    assert any_broker.waiting() == 0

@@ -5,19 +5,18 @@ from __future__ import annotations
 import os
 import signal
 
-from tests.integration.conftest import WorkerFactory
-from tests.support.broker import Broker
+from tests.integration.conftest import AnyBroker, WorkerFactory
 from tests.support.producer import run_producer
 from tests.support.rabbitmq import RabbitMQ
 from tests.support.waiting import wait_until
 
 
 def test_a_message_whose_pool_process_is_killed_runs_to_its_end(
-    broker: Broker, workers: WorkerFactory
+    any_broker: AnyBroker, workers: WorkerFactory
 ) -> None:
     """SIGKILL of the process in mid-message: the broker gives the message out again."""
-    worker = workers("one", broker.url)
-    run_producer("Message 0...", broker_url=broker.url)
+    worker = workers("one", any_broker.url)
+    run_producer("Message 0...", broker_url=any_broker.url)
     worker.wait_for_log(r"\[x\] Received 'Message 0...'")
     (pid,) = worker.pool_pids()
     os.kill(pid, signal.SIGKILL)
@@ -26,23 +25,23 @@ def test_a_message_whose_pool_process_is_killed_runs_to_its_end(
     wait_until(worker.done, lambda done: done == ["Message 0..."], what="the message is done")
 
     assert worker.received() == ["Message 0...", "Message 0..."]
-    broker.wait_empty()
+    any_broker.wait_empty()
 
 
 def test_a_message_whose_worker_is_killed_runs_on_another(
-    broker: Broker, workers: WorkerFactory
+    any_broker: AnyBroker, workers: WorkerFactory
 ) -> None:
     """SIGKILL of a whole worker in mid-message: another worker runs the message to its end."""
-    first = workers("first", broker.url)
-    run_producer("Message 0....", broker_url=broker.url)
+    first = workers("first", any_broker.url)
+    run_producer("Message 0....", broker_url=any_broker.url)
     first.wait_for_log(r"\[x\] Received 'Message 0....'")
-    second = workers("second", broker.url)
+    second = workers("second", any_broker.url)
     first.kill()
 
     wait_until(second.done, lambda done: done == ["Message 0...."], what="the other does it")
 
     assert not first.done()
-    broker.wait_empty()
+    any_broker.wait_empty()
 
 
 def test_every_message_runs_after_the_broker_was_killed(

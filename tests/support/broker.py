@@ -29,10 +29,21 @@ class Broker:
         """Return the largest number of unacknowledged deliveries on one channel, now."""
         return max(self.management.unacknowledged_by_channel(self.virtual_host), default=0)
 
-    def consumers(self) -> list[dict[str, Any]]:
-        """Return the consumers of the work queue, each with its prefetch count."""
+    def unacknowledged(self, name: str = "task_queue") -> int:
+        """Return the number of messages that were delivered and are not acknowledged."""
+        return int(self.queue(name).get("messages_unacknowledged", 0))
+
+    def prefetch_counts(self) -> list[int]:
+        """Return the prefetch count of each consumer of the work queue."""
         found = self.management.call("GET", f"/consumers/{self.virtual_host}")
-        return [each for each in found if each["queue"]["name"] == "task_queue"]
+        return [each["prefetch_count"] for each in found if each["queue"]["name"] == "task_queue"]
+
+    def publish(self, body: bytes, **properties: Any) -> None:
+        """Publish ``body`` to ``task_queue`` as a plain client does, with AMQP properties."""
+        with self.connect() as connection:
+            connection.channel().basic_publish(
+                "", "task_queue", body, pika.BasicProperties(**properties)
+            )
 
     def connect(self) -> pika.BlockingConnection:
         """Return a connection of a plain AMQP client, which knows nothing of Celery."""
