@@ -116,7 +116,7 @@ class BrokerUnavailable(PublishError):
 
     happened = "Cannot reach the broker {broker}: {reason}."
     next_step = (
-        "It was not sent {message}. Start it, give it what it lacks, "
+        "Nothing was sent of {message}. Start the broker, give it what it lacks, "
         "or name another one in CELERY_BROKER_URL."
     )
 

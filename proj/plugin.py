@@ -6,13 +6,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from celery import Celery
 
 from proj import configuration, embedded
 from proj.publishing.send_task import SendTask
-
-if TYPE_CHECKING:
-    from celery import Celery
 
 __all__ = ["install"]
 
@@ -26,6 +23,8 @@ def install(app: Celery) -> None:
     """
     embedded.register()
     app.amqp_cls = "proj.publishing.amqp:AMQP"
+    if app.task_cls == Celery.task_cls:
+        app.task_cls = "proj.publishing.task:Task"
     if not isinstance(app.send_task, SendTask):
         app.send_task = SendTask(app)
     configuration.supply(app)

@@ -60,13 +60,14 @@ class Channel(pyamqp.Channel):
     ) -> None:
         """Publish ``msg``; return once the broker holds it.
 
-        A transient message that is not mandatory, such as an event, is sent and not waited for.
+        A transient message to an exchange, such as an event, is sent and not waited for.
         Raises :class:`Returned`, ``MessageNacked``, :class:`Unconfirmed`, or another error of the
         connection where nothing was sent; within the deadline, and ``confirm_timeout`` if sooner.
         """
         limit = confirm_timeout or timeout
         with deadline.within(limit) if limit else deadline.within_fallback():
-            awaited = mandatory or msg.properties.get("delivery_mode") != TRANSIENT_DELIVERY_MODE
+            transient = msg.properties.get("delivery_mode") == TRANSIENT_DELIVERY_MODE
+            awaited = mandatory or not transient or not exchange
             self._prepare(awaited=awaited)
             self._write((0, exchange, routing_key, mandatory, immediate), msg)
             published = self._confirms.published(exchange, routing_key, msg.properties)

@@ -30,20 +30,18 @@ def delay(app: Celery, producer: Any, message: Any, options: dict[str, Any]) -> 
     """
     # Protocol 2 has the ETA in the headers, protocol 1 in the body.
     fields = message.headers or message.body
-    seconds = _seconds_until(fields["eta"])
     driver_type = producer.connection.transport.driver_type
-    if seconds <= 0 or driver_type not in ("amqp", EMBEDDED_BROKER):
+    if not fields["eta"] or driver_type not in ("amqp", EMBEDDED_BROKER):
+        return
+    seconds = _seconds_until(fields["eta"])
+    fields["eta"] = None
+    if seconds <= 0:
         return
     if driver_type == EMBEDDED_BROKER:
         message.headers["x-delay"] = math.ceil(seconds * 1000)
     else:
-        try:
-            _send_by_delayed_way(app, math.ceil(seconds), options)
-        except ValueError as error:
-            broker = producer.connection.as_uri()
-            raise Unroutable(broker, str(error), task_id=fields["id"]) from error
-    fields["eta"] = None
-    # The broker would end a message with a time to live on its way; the worker looks at `expires`.
+        _send_by_delayed_way(app, producer, math.ceil(seconds), fields["id"], options)
+    # Its time to live would end a message too early on its way; the worker looks at `expires`.
     options["expiration"] = None
 
 
@@ -57,24 +55,32 @@ def leave_delayed_way(options: dict[str, Any]) -> None:
         options["queue"] = destination_queue(options.pop("routing_key"))
 
 
-def _seconds_until(eta: str | None) -> float:
-    if not eta:
-        return 0.0
+def _seconds_until(eta: str) -> float:
     due = maybe_make_aware(maybe_iso8601(eta))
     return float((due - datetime.now(timezone.utc)).total_seconds())
 
 
-def _send_by_delayed_way(app: Celery, seconds: int, options: dict[str, Any]) -> None:
+def _send_by_delayed_way(
+    app: Celery, producer: Any, seconds: int, task_id: str, options: dict[str, Any]
+) -> None:
     queue = options.get("queue") or app.amqp.default_queue
     if isinstance(queue, str):
         queue = app.amqp.queues[queue]
-    exchange = options.get("exchange")
-    to_an_exchange = exchange and getattr(exchange, "name", exchange) != queue.exchange.name
-    if to_an_exchange or isinstance(queue, Broadcast):
-        raise ValueError("a delayed task goes to one queue, not to an exchange: send it by queue=")
+    try:
+        _refuse_an_exchange(queue, options.get("exchange"))
+        routing_key = delayed_routing_key(seconds, queue.name)
+    except ValueError as error:
+        broker = producer.connection.as_uri()
+        raise Unroutable(broker, str(error), task_id=task_id, queue=queue.name) from error
     options.update(
         queue=queue,
         exchange=DELAY_LEVELS[-1],
-        routing_key=delayed_routing_key(seconds, queue.name),
+        routing_key=routing_key,
         declare=[queue, WayTo(queue.name)],
     )
+
+
+def _refuse_an_exchange(queue: Any, exchange: Any) -> None:
+    to_another = exchange and getattr(exchange, "name", exchange) != queue.exchange.name
+    if to_another or isinstance(queue, Broadcast):
+        raise ValueError("a delayed task goes to one queue, not to an exchange: send it by queue=")

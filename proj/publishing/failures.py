@@ -53,6 +53,8 @@ def _meaning(error: BaseException) -> tuple[type[PublishError], str]:
         return Refused, "the queue is full, or cannot take messages now (basic.nack)"
     if isinstance(error, Blocked):
         return BrokerUnavailable, f"it takes no messages, being {text}"
+    if isinstance(error, TimeoutError) and text == "timed out":
+        return BrokerUnavailable, "no answer in time"
     if isinstance(error, Unconfirmed):
         return OutcomeUnknown, text
     if isinstance(error, ChannelError) and error.method_sig != LOGIN:

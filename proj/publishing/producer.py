@@ -15,6 +15,7 @@ from amqp.exceptions import (
 from amqp.exceptions import (
     ConnectionError as AMQPConnectionError,
 )
+from kombu.entity import TRANSIENT_DELIVERY_MODE, Exchange
 from kombu.exceptions import OperationalError
 
 from proj.broker import deadline
@@ -48,6 +49,9 @@ class Producer(kombu.Producer):
         encode.
         """
         options["routing_key"] = routing_key
+        if any(_is_transient(entity) for entity in options.get("declare") or ()):
+            # A remote control command or its answer: no more lasting than the exchange it goes to.
+            options.setdefault("delivery_mode", TRANSIENT_DELIVERY_MODE)
         if not getattr(self.connection, "is_amqp", False):
             options.update(retry=retry, retry_policy=retry_policy)
             return self._publish_as_kombu(body, options)
@@ -67,7 +71,7 @@ class Producer(kombu.Producer):
             connection.declared_entities.clear()
             self.release()
         elif isinstance(error, PublishError) and getattr(connection, "blocked_because", None):
-            # Kept, it tells of the broker's recovery, and of the blockade before a message is sent.
+            # Kept, it tells of the broker's recovery, and lets nothing be sent until then.
             self.release()
         else:
             super().__exit__(kind, error, traceback)
@@ -82,10 +86,9 @@ class Producer(kombu.Producer):
                 raise self._failure(error, options, perhaps_held=perhaps_held) from error
             except (OSError, AMQPConnectionError) as error:
                 perhaps_held = perhaps_held or isinstance(error, Unconfirmed)
-                final = not retry or isinstance(error, (Blocked, IrrecoverableConnectionError))
                 failure = self._failure(error, options, perhaps_held=perhaps_held)
-                if not self.connection.blocked_because:
-                    self._drop_connection()
+                self._drop_connection(unless_blocked=isinstance(error, (Blocked, Unconfirmed)))
+                final = not retry or isinstance(error, (Blocked, IrrecoverableConnectionError))
                 if final or (deadline.remaining() or 0.0) <= pause_seconds:
                     raise failure from error
             time.sleep(pause_seconds)
@@ -105,11 +108,21 @@ class Producer(kombu.Producer):
     def _failure(
         self, error: BaseException, options: dict[str, Any], *, perhaps_held: bool = False
     ) -> PublishError:
+        blocked = getattr(self.connection, "blocked_because", None)
+        if blocked and isinstance(error, TimeoutError):
+            error = Blocked(blocked)
         where = destination(options, options["routing_key"])
         return as_publish_error(error, self.connection.as_uri(), where, perhaps_held=perhaps_held)
 
-    def _drop_connection(self) -> None:
-        # No farewell: the broker may be blocked, stopped or gone.
+    def _drop_connection(self, *, unless_blocked: bool) -> None:
+        # A blocked connection that is kept tells of the broker's recovery; one that is dropped
+        # stays open on the broker until then, with the message in it.
+        if unless_blocked and self.connection.blocked_because:
+            return
         self.connection.collect()
         if self.__connection__ is not None:
             self.revive(self.__connection__)
+
+
+def _is_transient(entity: Any) -> bool:
+    return isinstance(entity, Exchange) and entity.delivery_mode == TRANSIENT_DELIVERY_MODE

@@ -15,7 +15,10 @@ from pika.exceptions import ChannelClosedByBroker
 
 from proj import plugin
 
-__all__ = ["make_app", "masked", "waiting"]
+__all__ = ["MODULE", "make_app", "masked", "waiting"]
+
+MODULE = __name__
+"""The app's name for ``celery -A``."""
 
 
 def make_app(url: str, **configuration: Any) -> Celery:

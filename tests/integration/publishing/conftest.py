@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import kombu.pools
 import pytest
 from celery import Celery
 
-from tests.support.publishing_app import make_app
+from tests.support.publishing_app import MODULE, make_app
 from tests.support.rabbitmq_node import RabbitMQNode
+from tests.support.worker import Worker
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +50,36 @@ def make() -> Iterator[Callable[..., Celery]]:
 def app(url: str, make: Callable[..., Celery]) -> Celery:
     """Return an app on a running broker, with a work queue of its own."""
     return make(url)
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    """Return the file to which the task ``note`` adds a line: value and time."""
+    return tmp_path / "notes"
+
+
+@pytest.fixture
+def worker(tmp_path: Path, notes: Path) -> Iterator[Callable[..., Worker]]:
+    """Start workers by ``worker(app, pool=..., SETTING=...)``; all end with the test."""
+    started: list[Worker] = []
+
+    def start(app: Celery, pool: str = "prefork", **environment: str) -> Worker:
+        running = Worker(
+            f"worker-{len(started)}-{app.amqp.default_queue.name}",
+            app.conf.broker_url,
+            tmp_path,
+            app=MODULE,
+            pool=pool,
+            environment={
+                "TEST_QUEUE": app.amqp.default_queue.name,
+                "NOTES": str(notes),
+                **environment,
+            },
+        )
+        started.append(running)
+        running.start()
+        return running
+
+    yield start
+    for each in started:
+        each.end()

@@ -135,7 +135,7 @@ def test_a_late_confirm_is_not_taken_for_the_next_message(
 ) -> None:
     """A confirm belongs to its delivery tag: the ack that came too late does not settle a nack."""
     with Proxy(URLParameters(url).port) as proxy:
-        app = make(_through(proxy, url))
+        app = make(proxy.url(url))
         queue = _queue_for_one_message()
         with app.connection() as connection:
             channel = connection.default_channel
@@ -179,7 +179,3 @@ def _publish(channel: Any, queue: Queue, seconds: float) -> None:
         "body", content_encoding="utf-8", properties={"delivery_mode": 2}
     )
     channel.basic_publish(message, routing_key=queue.name, confirm_timeout=seconds)
-
-
-def _through(proxy: Proxy, url: str) -> str:
-    return url.replace(str(URLParameters(url).port), str(proxy.port))

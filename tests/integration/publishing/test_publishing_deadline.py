@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +15,7 @@ from pika import URLParameters
 
 from proj.errors import BrokerUnavailable, OutcomeUnknown, PublishError
 from proj.publishing.plain import publish_plain
+from tests.support.faults import resource_alarm, stopped
 from tests.support.ports import free_ports
 from tests.support.proxy import Proxy
 from tests.support.publishing_app import waiting
@@ -86,7 +85,7 @@ def test_a_large_message_to_a_broker_that_does_not_read(node: RabbitMQNode, make
 def test_a_connection_that_is_black_holed_before_the_confirm(url: str, make: MakeApp) -> None:
     """The message may have arrived, and only the confirm be lost: the outcome is unknown."""
     with Proxy(URLParameters(url).port) as proxy:
-        app = make(through(proxy, url))
+        app = make(proxy.url(url))
         send(app)
         proxy.hold()
         with in_time(OutcomeUnknown):
@@ -97,7 +96,7 @@ def test_a_connection_that_is_black_holed_before_the_confirm(url: str, make: Mak
 def test_a_confirm_that_trickles(url: str, make: MakeApp) -> None:
     """Bytes that come, but too slowly to be a confirm, do not extend the deadline."""
     with Proxy(URLParameters(url).port) as proxy:
-        app = make(through(proxy, url))
+        app = make(proxy.url(url))
         send(app)
         proxy.answer_bytes_per_second = 2
         with in_time(OutcomeUnknown):
@@ -112,7 +111,7 @@ def test_a_handshake_that_breaks(
 ) -> None:
     """Black-holed or cut after any number of the broker's bytes: its greeting, tuning, opening."""
     with Proxy(URLParameters(url).port, answers_limit=answers_limit, at_limit=at_limit) as proxy:
-        app = make(through(proxy, url))
+        app = make(proxy.url(url))
         with in_time(PublishError):
             send(app)
         assert proxy.limits_reached, "the broker's answers were not limited"
@@ -186,7 +185,7 @@ def test_a_pool_whose_connections_are_all_in_use(url: str, make: MakeApp) -> Non
 def test_the_deadline_of_the_configuration(url: str, make: MakeApp) -> None:
     """``work_queue_publish_deadline_seconds`` holds where a call names none."""
     with Proxy(URLParameters(url).port) as proxy:
-        app = make(through(proxy, url), work_queue_publish_deadline_seconds=DEADLINE_SECONDS)
+        app = make(proxy.url(url), work_queue_publish_deadline_seconds=DEADLINE_SECONDS)
         app.send_task("echo")
         proxy.hold()
         with in_time(OutcomeUnknown):
@@ -214,7 +213,7 @@ def test_publishing_again_with_the_same_task_id_after_an_unknown_outcome(
 ) -> None:
     """The unknown message and its repetition are one task, held at least once."""
     with Proxy(URLParameters(url).port) as proxy:
-        app = make(through(proxy, url))
+        app = make(proxy.url(url))
         app.send_task("echo")
         proxy.hold()
         with in_time(OutcomeUnknown) as raised:
@@ -227,49 +226,3 @@ def test_publishing_again_with_the_same_task_id_after_an_unknown_outcome(
             channel, queue = connection.default_channel, app.amqp.default_queue.name
             held = [channel.basic_get(queue, no_ack=True) for _ in range(waiting(app))]
     assert 1 <= [message.headers["id"] for message in held].count("the-id") <= 2
-
-
-@contextmanager
-def resource_alarm(node: RabbitMQNode, resource: str) -> Iterator[None]:
-    """Let the broker be low on ``memory`` or ``disk``, and see that it says so itself."""
-    command, little, enough = {
-        "memory": ("set_vm_memory_high_watermark", "0", "0.9"),
-        "disk": ("set_disk_free_limit", "900000GB", "1MB"),
-    }[resource]
-    node.control(command, little)
-    try:
-        wait_until(lambda: resource in alarms(node), what=f"the broker is low on {resource}")
-        yield
-        assert resource in alarms(node), "the alarm had ended before the publish"
-    finally:
-        node.control(command, enough)
-        wait_until(lambda: resource not in alarms(node), what="the alarm has ended")
-
-
-def alarms(node: RabbitMQNode) -> str:
-    """Return the broker's alarms, as it tells them."""
-    return node.control("eval", "rabbit_alarm:get_alarms().")
-
-
-@contextmanager
-def stopped(node: RabbitMQNode) -> Iterator[None]:
-    """Let the processes of the broker stand still, and see that the kernel says so."""
-    node.signal(signal.SIGSTOP)
-    try:
-        wait_until(lambda: state(node) == "T", what="the broker is stopped")
-        yield
-        assert state(node) == "T", "the broker ran before the publish had ended"
-    finally:
-        node.signal(signal.SIGCONT)
-
-
-def state(node: RabbitMQNode) -> str:
-    """Return the state of the broker's process, as the kernel has it (``T`` is stopped)."""
-    assert node._server is not None  # noqa: SLF001 - the child process that is the broker
-    status = Path(f"/proc/{node._server.pid}/stat")  # noqa: SLF001 - as above
-    return status.read_text().rpartition(")")[2].split()[0]
-
-
-def through(proxy: Proxy, url: str) -> str:
-    """Return ``url`` with the proxy in the place of the broker."""
-    return url.replace(f":{URLParameters(url).port}/", f":{proxy.port}/")
