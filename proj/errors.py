@@ -116,8 +116,8 @@ class BrokerUnavailable(PublishError):
 
     happened = "Cannot reach the broker {broker}: {reason}."
     next_step = (
-        "Nothing was sent of {message}. Start the broker, give it what it lacks, "
-        "or name another one in CELERY_BROKER_URL."
+        "Nothing was sent of {message}. See that the broker runs and has no alarm, "
+        "and that CELERY_BROKER_URL names it, an account and a virtual host of it."
     )
 
 

@@ -12,12 +12,14 @@ import kombu.connection
 from amqp.exceptions import InternalError
 
 from proj.broker import deadline
+from proj.broker.transport import Transport
 
 __all__ = ["Connection"]
 
 TRANSPORTS = {
     "amqp": "proj.broker.transport:Transport",
     "pyamqp": "proj.broker.transport:Transport",
+    "librabbitmq": "proj.broker.transport:Transport",  # what Kombu makes of amqp:// where it has it
     "amqps": "proj.broker.transport:SSLTransport",
 }
 
@@ -44,8 +46,8 @@ class OwnTransport(kombu.connection.Connection):
 
     @property
     def is_amqp(self) -> bool:
-        """Whether the broker is RabbitMQ, not another of Kombu's transports."""
-        return bool(self.transport.driver_type == "amqp")
+        """Whether the transport is ours, not another of Kombu's."""
+        return isinstance(self.transport, Transport)
 
     @property
     def blocked_because(self) -> str | None:

@@ -36,6 +36,9 @@ class Bounded(transport._AbstractTransport):  # noqa: SLF001 - the base of both 
         """Return whether a read would give something now: a frame, a part of one, or the end."""
         if self._read_buffer:
             return True
+        if not hasattr(select, "poll"):
+            # eventlet takes it away, and leaves select(), which knows no more than 1,024 files.
+            return bool(select.select([self.sock], [], [], 0)[0])
         waiting = select.poll()
         waiting.register(self.sock, select.POLLIN)
         return bool(waiting.poll(0))

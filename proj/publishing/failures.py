@@ -48,16 +48,15 @@ def destination(options: Mapping[str, Any], routing_key: str | None) -> dict[str
 
 
 def _meaning(error: BaseException) -> tuple[type[PublishError], str]:
-    text = str(error) or type(error).__name__
+    text = str(getattr(error, "reply_text", None) or error) or type(error).__name__
     if isinstance(error, MessageNacked):
         return Refused, "the queue is full, or cannot take messages now (basic.nack)"
     if isinstance(error, Blocked):
         return BrokerUnavailable, f"it takes no messages, being {text}"
-    if isinstance(error, TimeoutError) and text == "timed out":
-        return BrokerUnavailable, "no answer in time"
     if isinstance(error, Unconfirmed):
         return OutcomeUnknown, text
     if isinstance(error, ChannelError) and error.method_sig != LOGIN:
         kind = Unroutable if isinstance(error, (Returned, NotFound)) else Refused
-        return kind, str(error.reply_text or text)
-    return BrokerUnavailable, text
+        return kind, text
+    unanswered = isinstance(error, TimeoutError) and text == "timed out"
+    return BrokerUnavailable, "no answer in time" if unanswered else text

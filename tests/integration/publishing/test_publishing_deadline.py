@@ -40,7 +40,7 @@ def in_time(expected: type[PublishError] | tuple[type[PublishError], ...]) -> It
 
 def send(app: Celery) -> None:
     """Send a task whose id is known, with the deadline of these tests."""
-    app.send_task("echo", task_id="the-id", publish_deadline_seconds=DEADLINE_SECONDS)
+    app.tasks["echo"].apply_async(task_id="the-id", publish_deadline_seconds=DEADLINE_SECONDS)
 
 
 @pytest.mark.parametrize("warm", [True, False], ids=["warm connection", "new connection"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 from collections import Counter
@@ -12,7 +11,8 @@ from threading import Event, Thread
 
 import pytest
 from celery import Celery
-from pika import URLParameters
+from pika import BlockingConnection, URLParameters
+from pika.exceptions import AMQPConnectionError
 
 from tests.support.proxy import Proxy
 from tests.support.publishing_app import waiting
@@ -49,8 +49,8 @@ def test_the_first_message_after_a_broker_restart(node: RabbitMQNode, make: Make
     app = make(node.url("/"))
     app.send_task("echo")
     node.control("stop_app")
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", node.port))
+    with pytest.raises(AMQPConnectionError):
+        BlockingConnection(URLParameters(node.url("/")))
     node.control("start_app")
 
     app.send_task("echo")
