@@ -3,6 +3,7 @@
 WorkQueueError
 ├── SettingsError            the configuration is wrong; all problems in one text
 ├── QueueMismatch            a queue exists with other properties than the configuration says
+├── DelaysRefused            the broker does not let us declare what delayed tasks need
 └── PublishError             a message was not published for sure (also kombu's OperationalError)
     ├── BrokerUnavailable    no connection, or a broker that takes no messages; nothing was sent
     ├── Unroutable           no queue took the message
@@ -20,6 +21,7 @@ from kombu.exceptions import OperationalError
 
 __all__ = [
     "BrokerUnavailable",
+    "DelaysRefused",
     "OutcomeUnknown",
     "PublishError",
     "QueueMismatch",
@@ -67,6 +69,22 @@ class QueueMismatch(WorkQueueError):
 
     def __reduce__(self) -> tuple[type[QueueMismatch], tuple[str, str, str, str]]:
         return type(self), (self.queue, self.argument, self.wanted, self.found)
+
+
+class DelaysRefused(WorkQueueError):
+    """The broker does not let this account declare what delayed tasks need."""
+
+    def __init__(self, broker: str, reason: str) -> None:
+        self.broker = broker
+        self.reason = reason
+        super().__init__(
+            f"The broker {broker} refused what delayed tasks need: {reason}. "
+            f"Let its account configure, write and read 'celery_delayed_.*' and the work queue "
+            f"(rabbitmqctl set_permissions)."
+        )
+
+    def __reduce__(self) -> tuple[type[DelaysRefused], tuple[str, str]]:
+        return type(self), (self.broker, self.reason)
 
 
 class PublishError(WorkQueueError, OperationalError):

@@ -133,9 +133,10 @@ class Channel(pyamqp.Channel):
             while published.answer is None:
                 self._connection().drain_events()
         except ChannelError as error:
-            # The broker closed the channel: because of this message, if it was the only one.
+            # The broker closed the channel, and does not hold what it had not answered. It was
+            # because of this message if that was the only one, else it is worth another try.
             if len(confirms) > 1:
-                raise Unconfirmed(str(error)) from error
+                raise RecoverableConnectionError(str(error)) from error
             raise
         except TimeoutError as error:
             blocked = self.connection.blocked_because

@@ -58,6 +58,18 @@ class Producer(kombu.Producer):
         with deadline.within_fallback():
             return self._publish_until_deadline(body, options, retry=retry)
 
+    def maybe_declare(self, entity: Any, *arguments: Any, **options: Any) -> Any:
+        """Declare ``entity`` as Kombu does, without a copy of it where that was done before."""
+        client = self.channel.connection and self.channel.connection.client
+        if (
+            client
+            and entity
+            and entity.can_cache_declaration
+            and hash(entity) in client.declared_entities
+        ):
+            return False
+        return super().maybe_declare(entity, *arguments, **options)
+
     def __exit__(
         self,
         kind: type[BaseException] | None,

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from amqp.exceptions import NotFound, PreconditionFailed
+from amqp.exceptions import ChannelError, NotFound, PreconditionFailed
 from kombu.abstract import MaybeChannelBound
 
+from proj.errors import DelaysRefused
 from proj.topology.names import DELAY_LEVELS, DELIVERY_EXCHANGE
 
 if TYPE_CHECKING:
@@ -33,11 +34,17 @@ DELAYED = re.compile(rf"(?:[01]\.){{{LEVELS}}}(?P<queue>.+)", re.DOTALL)
 def declare(connection: Any, settings: Settings) -> None:
     """Declare all that delays need, and the way from there to the work queue, which must exist.
 
-    Queues that another app has declared are taken as they are, classic or quorum. Raises py-amqp's
-    error where the broker refuses.
+    ``connection`` is a Kombu connection; one to another broker than RabbitMQ needs nothing. Queues
+    that another app has declared are taken as they are, classic or quorum. Raises
+    :class:`proj.errors.DelaysRefused`, and the connection's own errors where that is lost.
     """
-    _declare_levels(connection)
-    _bind(connection, settings.name)
+    if connection.transport.driver_type != "amqp":
+        return
+    try:
+        _declare_levels(connection)
+        _bind(connection, settings.name)
+    except ChannelError as error:
+        raise DelaysRefused(connection.as_uri(), str(error.reply_text)) from error
 
 
 class WayTo(MaybeChannelBound):

@@ -16,7 +16,7 @@ from kombu.transport.native_delayed_delivery import (
     declare_native_delayed_delivery_exchanges_and_queues,
 )
 
-from proj.errors import PublishError, Unroutable
+from proj.errors import DelaysRefused, PublishError, Unroutable
 from proj.topology import delays
 from tests.support.publishing_app import waiting
 from tests.support.rabbitmq_node import RabbitMQNode
@@ -157,10 +157,10 @@ def test_delays_that_another_app_has_declared_are_used_as_they_are(
     wait_until(lambda: waiting(app), what="the delayed task has come")
 
 
-def test_a_delay_that_cannot_be_set_up_is_an_error_at_publish(
+def test_delays_that_cannot_be_set_up_are_an_error_at_publish_and_at_start(
     node: RabbitMQNode, make: MakeApp
 ) -> None:
-    """An account that may not declare what delays need learns it at the call, by our error."""
+    """An account that may not declare what delays need learns it at once, by our error."""
     vhost = virtual_host(node)
     queue = make(node.url(vhost)).amqp.default_queue.name
     node.control("add_user", vhost, "secret")
@@ -174,6 +174,9 @@ def test_a_delay_that_cannot_be_set_up_is_an_error_at_publish(
 
     assert raised.value.task_id == "the-id"
     assert "secret" not in str(raised.value)
+    settings = app.amqp.default_queue.settings
+    with app.connection() as connection, pytest.raises(DelaysRefused, match="set_permissions"):
+        delays.declare(connection, settings)
 
 
 def test_a_delayed_task_outlives_a_restart_of_the_broker(node: RabbitMQNode, make: MakeApp) -> None:

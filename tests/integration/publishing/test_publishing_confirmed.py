@@ -21,6 +21,8 @@ from proj.publishing.plain import publish_plain
 from tests.support.proxy import Proxy
 from tests.support.publishing_app import masked, waiting
 
+MakeApp = Callable[..., Celery]
+
 
 def by_beat(app: Celery) -> None:
     """Send the task as ``celery beat`` sends it when it is due."""
@@ -48,7 +50,7 @@ WAYS: dict[str, Callable[[Celery], Any]] = {
 
 @pytest.mark.parametrize("way", WAYS)
 def test_when_the_call_returns_the_broker_holds_the_message(
-    way: str, url: str, make: Callable[..., Celery]
+    way: str, url: str, make: MakeApp
 ) -> None:
     """The queue has one more message as soon as the call has returned, whichever way it was."""
     app = make(url, result_backend="cache+memory://")
@@ -60,7 +62,7 @@ def test_when_the_call_returns_the_broker_holds_the_message(
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_queue_deleted_behind_a_warm_producer_is_an_error(
-    way: str, url: str, make: Callable[..., Celery]
+    way: str, url: str, make: MakeApp
 ) -> None:
     """A message that no queue took raises, though the queue was there a message before."""
     app = make(url, result_backend="cache+memory://")
@@ -130,9 +132,7 @@ def test_an_error_is_one_line_with_all_that_is_needed_and_survives_pickling(app:
     assert vars(pickle.loads(pickle.dumps(raised.value))) == vars(raised.value)  # noqa: S301 - our own
 
 
-def test_a_late_confirm_is_not_taken_for_the_next_message(
-    url: str, make: Callable[..., Celery]
-) -> None:
+def test_a_late_confirm_is_not_taken_for_the_next_message(url: str, make: MakeApp) -> None:
     """A confirm belongs to its delivery tag: the ack that came too late does not settle a nack."""
     with Proxy(URLParameters(url).port) as proxy:
         app = make(proxy.url(url))
@@ -153,7 +153,7 @@ def test_a_late_confirm_is_not_taken_for_the_next_message(
                 _publish(channel, queue, 10)
 
 
-def test_events_and_replies_go_on_working(url: str, make: Callable[..., Celery]) -> None:
+def test_events_and_replies_go_on_working(url: str, make: MakeApp) -> None:
     """Task-sent events reach a listener, and no listener is no error: they are not mandatory."""
     app = make(url, task_send_sent_event=True)
     app.send_task("echo")
@@ -166,6 +166,19 @@ def test_events_and_replies_go_on_working(url: str, make: Callable[..., Celery])
                 listening.drain_events(timeout=10)
 
     assert [event["uuid"] for event in sent] == ["the-id"]
+
+
+def test_events_that_go_nowhere_do_not_fail_tasks(url: str, make: MakeApp) -> None:
+    """The broker closes the channel for an event whose exchange is gone; the tasks go on."""
+    app = make(url, task_send_sent_event=True, event_exchange=f"events-{secrets.token_hex(4)}")
+    app.send_task("echo")
+    with app.connection() as connection:
+        connection.default_channel.exchange_delete(app.conf.event_exchange)
+
+    for _ in range(5):
+        app.send_task("echo")
+
+    assert waiting(app) == 6
 
 
 def _queue_for_one_message() -> Queue:
