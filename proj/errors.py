@@ -134,8 +134,8 @@ class BrokerUnavailable(PublishError):
 
     happened = "Cannot reach the broker {broker}: {reason}."
     next_step = (
-        "Nothing was sent of {message}. See that the broker runs and has no alarm, "
-        "and that CELERY_BROKER_URL names it, an account and a virtual host of it."
+        "So {message} was not sent. See that the broker runs and has no alarm, and that "
+        "CELERY_BROKER_URL names it, with an account and a virtual host that it knows."
     )
 
 

@@ -5,15 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from amqp import spec
-from amqp.exceptions import (
-    ChannelError,
-    MessageNacked,
-    RecoverableConnectionError,
-)
-from amqp.exceptions import (
-    ConnectionError as AMQPConnectionError,
-)
+from amqp import exceptions, spec
+from amqp.exceptions import ChannelError, MessageNacked, RecoverableConnectionError
 from kombu.entity import TRANSIENT_DELIVERY_MODE
 from kombu.transport import pyamqp
 
@@ -142,7 +135,7 @@ class Channel(pyamqp.Channel):
             blocked = self.connection.blocked_because
             told = f"it takes no messages, being {blocked}" if blocked else "no answer in time"
             raise Unconfirmed(told) from error
-        except (OSError, AMQPConnectionError) as error:
+        except (OSError, exceptions.ConnectionError) as error:
             raise Unconfirmed(str(error)) from error
         except BaseException:
             # Such as a time limit's signal: half a frame may be read.

@@ -7,14 +7,8 @@ from types import TracebackType
 from typing import Any
 
 import kombu
-from amqp.exceptions import (
-    ChannelError,
-    IrrecoverableConnectionError,
-    MessageNacked,
-)
-from amqp.exceptions import (
-    ConnectionError as AMQPConnectionError,
-)
+from amqp import exceptions
+from amqp.exceptions import ChannelError, IrrecoverableConnectionError, MessageNacked
 from kombu.entity import TRANSIENT_DELIVERY_MODE, Exchange
 from kombu.exceptions import OperationalError
 
@@ -96,7 +90,7 @@ class Producer(kombu.Producer):
                 return super().publish(body, **options)
             except (ChannelError, MessageNacked) as error:
                 raise self._failure(error, options, perhaps_held=perhaps_held) from error
-            except (OSError, AMQPConnectionError) as error:
+            except (OSError, exceptions.ConnectionError) as error:
                 perhaps_held = perhaps_held or isinstance(error, Unconfirmed)
                 failure = self._failure(error, options, perhaps_held=perhaps_held)
                 self._drop_connection(unless_blocked=isinstance(error, (Blocked, Unconfirmed)))
