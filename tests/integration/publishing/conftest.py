@@ -1,49 +1,44 @@
-"""A broker, and apps on it."""
+"""Apps and workers on the broker, each test on a work queue of its own."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import kombu.pools
+import pika
 import pytest
 from celery import Celery
 
 from tests.support.publishing_app import MODULE, make_app
-from tests.support.rabbitmq_node import RabbitMQNode
+from tests.support.rabbitmq import RabbitMQ
 from tests.support.worker import Worker
 
 
-@pytest.fixture(scope="session")
-def shared_node() -> Iterator[RabbitMQNode | None]:
-    """Start a private node; None where TEST_BROKER_URL names a broker that is not ours to fault."""
-    if "TEST_BROKER_URL" in os.environ:
-        yield None
-    else:
-        with RabbitMQNode() as running:
-            yield running
-
-
 @pytest.fixture
-def node(shared_node: RabbitMQNode | None) -> RabbitMQNode:
-    """Return the private node, for a test that faults it and repairs it."""
-    if shared_node is None:
-        pytest.skip("the broker of TEST_BROKER_URL is not ours to fault")
-    return shared_node
-
-
-@pytest.fixture
-def url(shared_node: RabbitMQNode | None) -> str:
+def url(node: RabbitMQ) -> str:
     """Return the URL of a broker that runs."""
-    return os.environ["TEST_BROKER_URL"] if shared_node is None else shared_node.url("/")
+    return node.url("/")
 
 
 @pytest.fixture
-def make() -> Iterator[Callable[..., Celery]]:
-    """Make apps by ``make(url, **configuration)``; their connections end with the test."""
-    yield make_app
+def make(node: RabbitMQ) -> Iterator[Callable[..., Celery]]:
+    """Make apps by ``make(url, **configuration)``; their queues end with the test."""
+    queues: list[str] = []
+
+    def make_and_note(url: str | list[str], **configuration: Any) -> Celery:
+        made = make_app(url, **configuration)
+        queues.append(made.amqp.default_queue.name)
+        return made
+
+    yield make_and_note
     kombu.pools.reset()
+    with pika.BlockingConnection(pika.URLParameters(node.url("/"))) as connection:
+        channel = connection.channel()
+        for queue in queues:
+            channel.queue_delete(queue)
+            channel.queue_delete(f"{queue}.dead_letters")
 
 
 @pytest.fixture

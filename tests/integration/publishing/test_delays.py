@@ -18,8 +18,9 @@ from kombu.transport.native_delayed_delivery import (
 
 from proj.errors import DelaysRefused, PublishError, Unroutable
 from proj.topology import delays
+from tests.support.broker import Broker
 from tests.support.publishing_app import waiting
-from tests.support.rabbitmq_node import RabbitMQNode
+from tests.support.rabbitmq import RabbitMQ
 from tests.support.waiting import wait_until
 from tests.support.worker import Worker
 
@@ -127,9 +128,9 @@ def test_a_delay_that_the_broker_cannot_keep_is_an_error(
     assert raised.value.task_id == "the-id"
 
 
-def test_a_delayed_task_is_mandatory_too(node: RabbitMQNode, make: MakeApp) -> None:
+def test_a_delayed_task_is_mandatory_too(broker: Broker, make: MakeApp) -> None:
     """Where the delays were deleted behind a warm producer it raises, and a worker repairs them."""
-    app = make(node.url(virtual_host(node)))
+    app = make(broker.url)
     app.send_task("echo", countdown=600)
     with app.connection() as connection:
         connection.default_channel.queue_delete("celery_delayed_9")
@@ -144,10 +145,10 @@ def test_a_delayed_task_is_mandatory_too(node: RabbitMQNode, make: MakeApp) -> N
 
 
 def test_delays_that_another_app_has_declared_are_used_as_they_are(
-    node: RabbitMQNode, make: MakeApp
+    broker: Broker, make: MakeApp
 ) -> None:
     """Classic queues of a stock Celery worker are adopted, and never declared anew."""
-    app = make(node.url(virtual_host(node)))
+    app = make(broker.url)
     with app.connection() as connection:
         declare_native_delayed_delivery_exchanges_and_queues(connection, "classic")
         app.amqp.default_queue(connection.default_channel).declare()
@@ -158,14 +159,14 @@ def test_delays_that_another_app_has_declared_are_used_as_they_are(
 
 
 def test_delays_that_cannot_be_set_up_are_an_error_at_publish_and_at_start(
-    node: RabbitMQNode, make: MakeApp
+    broker: Broker, node: RabbitMQ, make: MakeApp
 ) -> None:
     """An account that may not declare what delays need learns it at once, by our error."""
-    vhost = virtual_host(node)
-    queue = make(node.url(vhost)).amqp.default_queue.name
+    vhost = broker.virtual_host
+    queue = make(broker.url).amqp.default_queue.name
     node.control("add_user", vhost, "secret")
     node.control("set_permissions", "-p", vhost, vhost, f"{queue}.*", ".*", ".*")
-    url = node.url(vhost).replace("guest:guest", f"{vhost}:secret")
+    url = broker.url.replace("guest:guest", f"{vhost}:secret")
     app = make(url, work_queue_name=queue)
     app.send_task("echo")
 
@@ -179,7 +180,7 @@ def test_delays_that_cannot_be_set_up_are_an_error_at_publish_and_at_start(
         delays.declare(connection, settings)
 
 
-def test_a_delayed_task_outlives_a_restart_of_the_broker(node: RabbitMQNode, make: MakeApp) -> None:
+def test_a_delayed_task_outlives_a_restart_of_the_broker(node: RabbitMQ, make: MakeApp) -> None:
     """It waits on disk, and comes when it is due, or as the broker is back."""
     app = make(node.url("/"))
     app.send_task("echo", countdown=6)
@@ -210,13 +211,13 @@ def test_a_retried_task_leaves_the_worker_and_comes_back(
 @pytest.mark.parametrize("kind", KINDS)
 def test_two_thousand_tasks_due_in_an_hour_do_not_hold_up_a_worker_of_one_process(
     kind: dict[str, str],
-    node: RabbitMQNode,
+    broker: Broker,
     make: MakeApp,
     worker: MakeWorker,
     notes: Path,
 ) -> None:
     """The worker is not given one of them, and the next task runs at once."""
-    app = make(node.url(virtual_host(node)), **kind)
+    app = make(broker.url, **kind)
     for _ in range(2000):
         app.send_task("echo", countdown=3600)
     assert waiting(app, "celery_delayed_11") == 2000
@@ -231,10 +232,3 @@ def test_two_thousand_tasks_due_in_an_hour_do_not_hold_up_a_worker_of_one_proces
     assert float(ran) - sent < 5
     assert running.log().count(" received") == 1
     assert waiting(app, "celery_delayed_11") == 2000
-
-
-def virtual_host(node: RabbitMQNode) -> str:
-    """Make an empty virtual host: delays are shared by all queues of one."""
-    name = f"delays-{time.time_ns()}"
-    node.add_virtual_host(name)
-    return name

@@ -19,7 +19,7 @@ from tests.support.faults import resource_alarm, stopped
 from tests.support.ports import free_ports
 from tests.support.proxy import Proxy
 from tests.support.publishing_app import waiting
-from tests.support.rabbitmq_node import RabbitMQNode
+from tests.support.rabbitmq import RabbitMQ
 from tests.support.waiting import wait_until
 
 DEADLINE_SECONDS = 1.0
@@ -45,7 +45,7 @@ def send(app: Celery) -> None:
 
 @pytest.mark.parametrize("warm", [True, False], ids=["warm connection", "new connection"])
 @pytest.mark.parametrize("alarm", ["memory", "disk"])
-def test_a_broker_with_an_alarm(alarm: str, warm: bool, node: RabbitMQNode, make: MakeApp) -> None:  # noqa: FBT001 - a parameter
+def test_a_broker_with_an_alarm(alarm: str, warm: bool, node: RabbitMQ, make: MakeApp) -> None:  # noqa: FBT001 - a parameter
     """A blocked publish ends at its deadline and says why; the next one is not even sent."""
     app = make(node.url("/"))
     send(app)
@@ -65,7 +65,7 @@ def test_a_broker_with_an_alarm(alarm: str, warm: bool, node: RabbitMQNode, make
 
 
 @pytest.mark.parametrize("warm", [True, False], ids=["warm connection", "new connection"])
-def test_a_broker_that_is_stopped(warm: bool, node: RabbitMQNode, make: MakeApp) -> None:  # noqa: FBT001 - a parameter
+def test_a_broker_that_is_stopped(warm: bool, node: RabbitMQ, make: MakeApp) -> None:  # noqa: FBT001 - a parameter
     """A broker whose processes stand still takes the bytes and answers nothing."""
     app = make(node.url("/"))
     if warm:
@@ -74,7 +74,7 @@ def test_a_broker_that_is_stopped(warm: bool, node: RabbitMQNode, make: MakeApp)
         send(app)
 
 
-def test_a_large_message_to_a_broker_that_does_not_read(node: RabbitMQNode, make: MakeApp) -> None:
+def test_a_large_message_to_a_broker_that_does_not_read(node: RabbitMQ, make: MakeApp) -> None:
     """Writing ends at the deadline too, once the buffers of the network are full."""
     app = make(node.url("/"))
     send(app)

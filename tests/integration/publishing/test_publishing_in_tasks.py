@@ -10,7 +10,7 @@ from celery import Celery
 
 from tests.support.faults import resource_alarm
 from tests.support.publishing_app import waiting
-from tests.support.rabbitmq_node import RabbitMQNode
+from tests.support.rabbitmq import RabbitMQ
 from tests.support.waiting import wait_until
 from tests.support.worker import Worker
 
@@ -36,7 +36,7 @@ def test_a_task_publishes_and_its_result_comes_back(
 
 @pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
 def test_a_retry_that_cannot_be_published_keeps_the_task(
-    pool: str, node: RabbitMQNode, make: MakeApp, worker: MakeWorker, notes: Path
+    pool: str, node: RabbitMQ, make: MakeApp, worker: MakeWorker, notes: Path
 ) -> None:
     """While the broker takes no messages a retry fails; the task stays, and ends when it can."""
     app = make(node.url("/"))
