@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from amqp.exceptions import ChannelError, MessageNacked, NotFound, PreconditionFailed
 from kombu import Connection, Exchange, Producer, Queue
+from kombu.asynchronous.hub import Hub
 
 
 def publish(channel: Any, body: Any, key: str = "q", exchange: str = "", **options: Any) -> None:
@@ -297,6 +300,48 @@ def test_a_waiting_consumer_gets_a_delayed_message_on_time(connect: Any) -> None
     connection.drain_events(timeout=5)
 
     assert 0 <= got[0] - due + 0.002 < 0.052
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    """Make an event loop as Celery's worker has one."""
+    made = Hub()
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("served", ["blocking", "event loop"])
+def test_a_busy_consumer_rests_while_a_delayed_message_is_due(
+    connect: Any, hub: Hub, served: str
+) -> None:
+    """At its prefetch limit a consumer does not spin on what it may not take; then it takes it."""
+    connection, publisher = connect(), connect().channel()
+    channel = connection.channel()
+    channel.queue_declare("q")
+    got: list[Any] = []
+    channel.basic_qos(0, 1, False)  # noqa: FBT003  as Kombu calls it
+    channel.basic_consume("q", callback=got.append)
+    if served == "event loop":
+        connection.transport.register_with_event_loop(connection.connection, hub)
+
+    def run(seconds: float) -> float:
+        began, until = time.process_time(), time.monotonic() + seconds
+        while time.monotonic() < until:
+            if served == "event loop":
+                hub.run_once()
+            else:
+                with contextlib.suppress(TimeoutError):
+                    connection.drain_events(timeout=0.2)
+        return time.process_time() - began
+
+    publish(publisher, "now")
+    publish(publisher, "late", headers={"x-delay": 100})
+    assert run(1.2) < 0.3
+    assert [message.payload for message in got] == ["now"]
+    got[0].ack()
+    run(0.3)
+    assert [message.payload for message in got] == ["now", "late"]
+    connection.release()
 
 
 def test_a_batch_is_published_whole_or_not_at_all(channel: Any) -> None:

@@ -53,6 +53,34 @@ def test_eight_producers_and_four_workers_lose_and_repeat_nothing(
         assert "Traceback" not in processes.output(process)
 
 
+def test_processes_that_open_a_new_file_at_once_all_succeed(
+    connect: Any, processes: Any, until: Callable[..., Any]
+) -> None:
+    """Who comes first makes the file; the others find it made."""
+    script = (
+        "import os, time, kombu, proj.embedded, proj.embedded.transport\n"
+        "proj.embedded.register()\n"
+        "while not os.path.exists(os.environ['LEDGER']): time.sleep(0.001)\n"
+        "kombu.Connection(os.environ['BROKER_URL']).SimpleQueue('q').put('x')\n"
+    )
+    started = [processes.start("-W", "ignore", "-c", script) for _ in range(8)]
+    processes.ledger.touch()
+    for process in started:
+        until(lambda process=process: process.poll() is not None)
+        assert process.returncode == 0, processes.output(process)
+
+    assert connect().channel().queue_declare("q", passive=True).message_count == 8
+
+
+def test_a_publish_waits_for_the_disk_and_a_claim_does_not(connect: Any) -> None:
+    """synchronous=FULL for what is accepted, NORMAL for what costs one more delivery if lost."""
+    database = connect().channel().database
+    for durable, level in ((True, 2), (False, 1), (True, 2)):
+        with database.write(durable=durable) as transaction:
+            assert transaction.row("PRAGMA synchronous") == (level,)
+            assert transaction.row("PRAGMA journal_mode") == ("wal",)
+
+
 def test_a_process_that_published_can_fork_and_both_go_on(
     connect: Any, processes: Any, until: Callable[..., Any]
 ) -> None:
