@@ -119,8 +119,8 @@ class Session:
 
     def ring(self) -> None:
         """Make this session look at its queues."""
-        if self._id is not None:
-            self.database.doorbells.ring([self._id])
+        if self._doorbell is not None:
+            self.database.doorbells.ring_at(self._doorbell.address)
 
     def drain_events(self, timeout: float | None = None) -> None:
         """Hand out one message, waiting ``timeout`` seconds for it, or for ever.
@@ -223,6 +223,7 @@ class Session:
             self.closed = True
             if self._doorbell is not None:
                 self._doorbell.close()
+                self._doorbell.remove()
             close_database(self.database)
 
     def __del__(self) -> None:

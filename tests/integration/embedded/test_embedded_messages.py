@@ -6,12 +6,15 @@ import contextlib
 import datetime as dt
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from amqp.exceptions import ChannelError, MessageNacked, NotFound, PreconditionFailed
 from kombu import Connection, Exchange, Producer, Queue
 from kombu.asynchronous.hub import Hub
+
+from proj.embedded import wake_up
 
 
 def publish(channel: Any, body: Any, key: str = "q", exchange: str = "", **options: Any) -> None:
@@ -342,6 +345,29 @@ def test_a_busy_consumer_rests_while_a_delayed_message_is_due(
     run(0.3)
     assert [message.payload for message in got] == ["now", "late"]
     connection.release()
+
+
+@pytest.mark.parametrize("served", ["blocking", "event loop"])
+def test_a_path_too_long_for_a_socket_only_delays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hub: Hub, served: str
+) -> None:
+    """Without /proc, a deep folder leaves a consumer to its own look, twice a second."""
+    monkeypatch.setattr(wake_up, "DESCRIPTORS", tmp_path / "no-proc")
+    folder = tmp_path / ("x" * 120)
+    folder.mkdir()
+    url = f"sqlite:///{folder}/task_queue.db"
+    with Connection(url) as connection, Connection(url) as publisher:
+        channel = connection.channel()
+        channel.queue_declare("q")
+        got: list[Any] = []
+        channel.basic_consume("q", no_ack=True, callback=got.append)
+        if served == "event loop":
+            connection.transport.register_with_event_loop(connection.connection, hub)
+        publish(publisher.channel(), "x")
+        until = time.monotonic() + 2
+        while not got and time.monotonic() < until:
+            hub.run_once() if served == "event loop" else connection.drain_events(timeout=2)
+    assert [message.payload for message in got] == ["x"]
 
 
 def test_a_batch_is_published_whole_or_not_at_all(channel: Any) -> None:

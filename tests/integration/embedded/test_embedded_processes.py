@@ -153,17 +153,20 @@ def test_a_forked_childs_end_does_not_release_what_its_parent_holds(
         "proj.embedded.register()\n"
         "connection = kombu.Connection(os.environ['BROKER_URL'])\n"
         "message = connection.channel().basic_get('q')\n"
+        "socket = connection.connection.doorbell.address\n"
         "child = os.fork()\n"
         "if not child:\n"
+        "    connection.channel().queue_declare('of the child')\n"
         "    connection.release()\n"
         "    sys.exit(0)\n"
         "os.waitpid(child, 0)\n"
-        "print('child ended', flush=True)\n"
+        "print('child ended', os.path.exists(socket), flush=True)\n"
         "time.sleep(60)\n"
     )
     process = processes.start("-c", script)
     until(
-        lambda: "child ended" in processes.output(process), state=lambda: processes.output(process)
+        lambda: "child ended True" in processes.output(process),
+        state=lambda: processes.output(process),
     )
 
     def counts() -> int:
