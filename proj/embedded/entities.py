@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from proj.embedded.database import Database
     from proj.embedded.session import Session
 
-Arguments = "Mapping[str, Any] | None"
-
 
 class EntityChannel(StdChannel):
     """AMQP's operations on exchanges, queues and bindings; each is committed when it returns.

@@ -111,15 +111,16 @@ class Session:
             for consumer, _ in claimed:
                 consumer.waiting += 1
             database.wake(reached)
-        # Whoever waits in the poll, or the event loop, has to come and hand it out.
-        if self._inbox and self._receiving_thread != threading.get_ident():
+        # Whoever waits in the poll, or the event loop, has to come: to hand it out, or to see what
+        # is due now that a consumer has room again.
+        if self._receiving_thread != threading.get_ident():
             self.ring()
         return bool(claimed)
 
     def ring(self) -> None:
         """Make this session look at its queues."""
-        if self._id is not None:
-            self.database.doorbells.ring([self._id])
+        if self._doorbell is not None:
+            self.database.doorbells.ring_at(self._doorbell.address)
 
     def drain_events(self, timeout: float | None = None) -> None:
         """Hand out one message, waiting ``timeout`` seconds for it, or for ever.
@@ -222,6 +223,7 @@ class Session:
             self.closed = True
             if self._doorbell is not None:
                 self._doorbell.close()
+                self._doorbell.remove()
             close_database(self.database)
 
     def __del__(self) -> None:
@@ -239,6 +241,8 @@ class Session:
     def _has_work(self) -> bool:
         hungry = [consumer for consumer in self._consumers() if consumer.capacity()]
         if not hungry:
+            # What is due is not for this session now: it must not wait for it either.
+            self._due_ms = None
             return False
         with self.database.read() as transaction:
             self._due_ms = timing.next_due_ms(transaction)

@@ -10,6 +10,8 @@ from typing import Any
 
 from proj.embedded.routing import matches
 
+LARGEST_MEMORY = 10_000
+
 
 @dataclass(frozen=True)
 class Queue:
@@ -48,7 +50,9 @@ class Topology:
     def refresh(self, connection: sqlite3.Connection) -> None:
         """Forget everything if the file has changed; called at the start of each transaction."""
         (version,) = connection.execute("SELECT topology FROM broker").fetchone()
-        if version != self.version or connection is not self._connection:
+        # Routing keys can be as many as there are messages.
+        full = len(self._routes) > LARGEST_MEMORY
+        if full or version != self.version or connection is not self._connection:
             self.forget()
             self.version = version
             self._connection = connection

@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import tempfile
+import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -32,8 +34,12 @@ class Doorbells:
     def ring(self, session_ids: Iterable[int]) -> None:
         """Wake the sessions; one that is gone, or has a ring waiting already, is no error."""
         for session_id in session_ids:
-            with contextlib.suppress(OSError):
-                self._sender.sendto(b"\0", self.address(session_id))
+            self.ring_at(self.address(session_id))
+
+    def ring_at(self, address: str) -> None:
+        """Wake the session that listens there."""
+        with contextlib.suppress(OSError):
+            self._sender.sendto(b"\0", address)
 
     def remove(self, session_id: int) -> None:
         """Delete what session ``session_id`` left behind."""
@@ -51,9 +57,16 @@ class Doorbell:
     def __init__(self, address: str) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.settimeout(0)
-        # Where the path is too long the session is not heard, and relies on looking by itself.
-        with contextlib.suppress(OSError):
+        self.address = address
+        self._private_place: Path | None = None
+        try:
             self._socket.bind(address)
+        except OSError:
+            # Too long a path, and no descriptors to shorten it: then only its own process finds it
+            # at another place, and what others publish is seen at the next look.
+            self._private_place = Path(tempfile.gettempdir(), f"embedded-{uuid.uuid4().hex[:12]}")
+            self.address = str(self._private_place)
+            self._socket.bind(self.address)
 
     def fileno(self) -> int:
         """Return the descriptor that becomes readable when the session is woken."""
@@ -76,5 +89,10 @@ class Doorbell:
                 pass
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening; a forked child does so for itself alone."""
         self._socket.close()
+
+    def remove(self) -> None:
+        """Delete the place that nobody else knows."""
+        if self._private_place is not None:
+            self._private_place.unlink(missing_ok=True)

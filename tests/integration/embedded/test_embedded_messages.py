@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from amqp.exceptions import ChannelError, MessageNacked, NotFound, PreconditionFailed
 from kombu import Connection, Exchange, Producer, Queue
+from kombu.asynchronous.hub import Hub
+
+from proj.embedded import wake_up
 
 
 def publish(channel: Any, body: Any, key: str = "q", exchange: str = "", **options: Any) -> None:
@@ -299,6 +305,72 @@ def test_a_waiting_consumer_gets_a_delayed_message_on_time(connect: Any) -> None
     assert 0 <= got[0] - due + 0.002 < 0.052
 
 
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    """Make an event loop as Celery's worker has one."""
+    made = Hub()
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("served", ["blocking", "event loop"])
+def test_a_busy_consumer_rests_while_a_delayed_message_is_due(
+    connect: Any, hub: Hub, served: str
+) -> None:
+    """At its prefetch limit a consumer does not spin on what it may not take; then it takes it."""
+    connection, publisher = connect(), connect().channel()
+    channel = connection.channel()
+    channel.queue_declare("q")
+    got: list[Any] = []
+    channel.basic_qos(0, 1, False)  # noqa: FBT003  as Kombu calls it
+    channel.basic_consume("q", callback=got.append)
+    if served == "event loop":
+        connection.transport.register_with_event_loop(connection.connection, hub)
+
+    def run(seconds: float) -> float:
+        began, until = time.process_time(), time.monotonic() + seconds
+        while time.monotonic() < until:
+            if served == "event loop":
+                hub.run_once()
+            else:
+                with contextlib.suppress(TimeoutError):
+                    connection.drain_events(timeout=0.2)
+        return time.process_time() - began
+
+    publish(publisher, "now")
+    publish(publisher, "late", headers={"x-delay": 100})
+    assert run(1.2) < 0.3
+    assert [message.payload for message in got] == ["now"]
+    got[0].ack()
+    run(0.3)
+    assert [message.payload for message in got] == ["now", "late"]
+    connection.release()
+
+
+@pytest.mark.parametrize("served", ["blocking", "event loop"])
+def test_a_path_too_long_for_a_socket_only_delays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hub: Hub, served: str
+) -> None:
+    """Without /proc, a deep folder leaves a consumer to its own look, twice a second."""
+    monkeypatch.setattr(wake_up, "DESCRIPTORS", tmp_path / "no-proc")
+    folder = tmp_path / ("x" * 120)
+    folder.mkdir()
+    url = f"sqlite:///{folder}/task_queue.db"
+    with Connection(url) as connection, Connection(url) as publisher:
+        channel = connection.channel()
+        channel.queue_declare("q")
+        got: list[Any] = []
+        channel.basic_consume("q", no_ack=True, callback=got.append)
+        if served == "event loop":
+            connection.transport.register_with_event_loop(connection.connection, hub)
+        publish(publisher.channel(), "x")
+        until = time.monotonic() + 2
+        while not got and time.monotonic() < until:
+            hub.run_once() if served == "event loop" else connection.drain_events(timeout=2)
+    assert [message.payload for message in got] == ["x"]
+
+
+@pytest.mark.skipif(not hasattr(Producer, "batch"), reason="Kombu 5.7 brings Producer.batch")
 def test_a_batch_is_published_whole_or_not_at_all(channel: Any) -> None:
     """Kombu's Producer.batch commits once; one unroutable mandatory message undoes its batch."""
     channel.queue_declare("q")
