@@ -1,4 +1,4 @@
-"""Celery's consumer, with plain messages taken in and a wrong configuration told in one line."""
+"""Celery's consumer, with nothing dropped and a wrong configuration told in one line."""
 
 from __future__ import annotations
 
@@ -7,12 +7,19 @@ from typing import Any
 
 from celery.exceptions import WorkerShutdown
 from celery.platforms import EX_FAILURE
+from celery.utils.imports import symbol_by_name
 from celery.utils.log import get_logger
 from celery.worker.consumer import Consumer as CeleryConsumer
 
 from proj.configuration import work_queue_settings
+from proj.dead_letters.reasons import Reason
 from proj.errors import WorkQueueError
-from proj.worker.plain import as_task_message, is_plain
+from proj.worker.decoding import tolerate
+from proj.worker.pool import keep_processes_free
+from proj.worker.receiving import Receiver
+from proj.worker.request import settled
+from proj.worker.settling import Settler
+from proj.worker.subscribing import Subscription
 
 __all__ = ["Consumer"]
 
@@ -22,6 +29,14 @@ logger = get_logger(__name__)
 class Consumer(CeleryConsumer):
     """The class that ``worker_consumer`` names."""
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.work_queue_settings = work_queue_settings(self.app)
+        self.settler = Settler(self, self.work_queue_settings)
+        self.subscription = Subscription(self)
+        self.receiver = Receiver(self)
+        keep_processes_free(self.controller, self.receiver.give_up_request)
+
     def start(self) -> None:
         """Consume until told to stop; where the queue cannot be used, end with one line."""
         try:
@@ -30,18 +45,38 @@ class Consumer(CeleryConsumer):
             logger.critical("%s", error)
             raise WorkerShutdown(EX_FAILURE) from error
 
+    def connection_for_read(self, heartbeat: Any = None) -> Any:
+        """Return a connection that survives whatever bytes a message has."""
+        connection = self.app.connection_for_read(heartbeat=heartbeat)
+        return self.ensure_connected(tolerate(connection))
+
+    def update_strategies(self) -> None:
+        """Let each task's requests be settled by us, also those of tasks that exist already."""
+        for task in self.app.tasks.values():
+            task.Request = settled(symbol_by_name(task.Request), self.settler)
+        super().update_strategies()
+
     def create_task_handler(self, *arguments: Any, **options: Any) -> Callable[[Any], None]:
-        """Return Celery's handler of a delivered message, preceded by ours for plain messages."""
-        handle = super().create_task_handler(*arguments, **options)
-        plain_message_task = work_queue_settings(self.app).plain_message_task
+        """Return Celery's handler of a delivered message, guarded by ours."""
+        self.subscription.begin()
+        return self.receiver.guarding(super().create_task_handler(*arguments, **options))
 
-        def on_message(message: Any) -> None:
-            if plain_message_task and is_plain(message):
-                try:
-                    as_task_message(message, plain_message_task)
-                except (UnicodeDecodeError, LookupError) as error:
-                    self.on_decode_error(message, error)
-                    return
-            handle(message)
+    def on_decode_error(self, message: Any, exc: Exception) -> None:
+        """Dead-letter what Celery would acknowledge and lose; say it as Celery does."""
+        self.receiver.dead_letter_instead(message, Reason.UNDECODABLE, exc)
+        super().on_decode_error(message, exc)
 
-        return on_message
+    def on_unknown_message(self, body: Any, message: Any) -> None:
+        """Dead-letter a message that is no task of any protocol."""
+        self.receiver.dead_letter_instead(message, Reason.UNDECODABLE, None)
+        super().on_unknown_message(body, message)
+
+    def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
+        """Dead-letter a task that this worker does not know; its failure is recorded by Celery."""
+        self.receiver.dead_letter_instead(message, Reason.UNKNOWN_TASK, exc)
+        super().on_unknown_task(body, message, exc)
+
+    def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
+        """Dead-letter a task message that breaks Celery's protocol."""
+        self.receiver.dead_letter_instead(message, Reason.UNDECODABLE, exc)
+        super().on_invalid_task(body, message, exc)

@@ -1,0 +1,1 @@
+"""What becomes of a delivery: acknowledged, tried again, given back or dead-lettered."""

@@ -1,0 +1,153 @@
+"""Celery's request, whose end is settled by us: only a success is acknowledged without a thought.
+
+Results, signals and events are Celery's own, in Celery's order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, ClassVar
+
+from celery.exceptions import InvalidTaskError, TimeLimitExceeded
+from celery.utils.log import get_logger
+from celery.worker.request import Request
+
+from proj.dead_letters.letter import ErrorDetails
+from proj.dead_letters.reasons import Reason
+from proj.settlement.decision import Action
+from proj.settlement.outcome import DONE, Ending, Outcome, failed, try_again
+from proj.worker.failing import record_failure
+from proj.worker.outcomes import error_of, outcome_of
+from proj.worker.validating import problem_of
+
+__all__ = ["settled"]
+
+logger = get_logger(__name__)
+
+
+@cache
+def settled(base: Any, settler: Any) -> Any:
+    """Return ``base``, a task's class of requests, settled by ``settler``."""
+    # A class made before for another settler is replaced, not wrapped once more.
+    plain = base.plain if issubclass(base, SettledRequest) else base
+    return type("Request", (SettledRequest, plain), {"settler": settler, "plain": plain})
+
+
+class SettledRequest(Request):
+    """Celery's request; mixed into the one that a task names in its place."""
+
+    settler: ClassVar[Any]
+    outcome: Outcome = DONE
+    acknowledged: bool
+    is_given_back = False
+    """Its message has gone back to the queue: whatever its process still says is too late."""
+
+    def __init__(self, message: Any, *arguments: Any, **options: Any) -> None:
+        super().__init__(message, *arguments, **options)
+        problem = problem_of(self)
+        if problem:
+            raise InvalidTaskError(problem)
+
+    def acknowledge(self) -> None:
+        """Acknowledge a success at once, as Celery does; settle everything else."""
+        if self.outcome.ending is Ending.DONE:
+            super().acknowledge()
+        elif not self.acknowledged:
+            self.settle()
+
+    def reject(self, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - Celery's signature
+        """Settle a delivery that Celery would reject: never by ``basic.reject``."""
+        if self.acknowledged:
+            return
+        if requeue:
+            self.outcome = try_again(self.outcome.error)
+        elif self.outcome.ending is Ending.DONE:
+            self.outcome = failed(Reason.REJECTED, ErrorDetails())
+        self.settle()
+        self.send_event("task-rejected", requeue=requeue)
+
+    def settle(self) -> None:
+        """Hand this request's message over to the settler, once."""
+        late = not self.acknowledged
+        self.acknowledged = True
+        decision = self.settler.decide(
+            self.message, self.outcome, self.task.name, has_begun=self.time_start is not None
+        )
+        self.settler.carry_out(self.message, decision, self.task.name, acknowledge=late)
+
+    def on_timeout(self, soft: bool, timeout: float) -> None:  # noqa: FBT001 - Celery's signature
+        """Tell of a time limit as Celery does; after a hard one, settle."""
+        if soft or self.is_given_back:
+            super().on_timeout(soft, timeout)
+            return
+        details = ErrorDetails.of(TimeLimitExceeded(timeout))
+        with self._ending(failed(Reason.TIME_LIMIT, details)):
+            super().on_timeout(soft, timeout)
+
+    def on_failure(
+        self,
+        exc_info: Any,
+        send_failed_event: bool = True,  # noqa: FBT001, FBT002 - Celery's signature
+        return_ok: bool = False,  # noqa: FBT001, FBT002 - Celery's signature
+    ) -> None:
+        """Tell of a failure as Celery does, and settle."""
+        if self.is_given_back:
+            return
+        error = error_of(exc_info)
+        outcome = outcome_of(self, error, str(exc_info.traceback))
+        with self._ending(outcome):
+            if isinstance(error, MemoryError) or self._is_last(outcome):
+                # Celery would end the worker, or ask for one more try.
+                record_failure(self, exc_info)
+                self.acknowledge()
+            else:
+                super().on_failure(exc_info, send_failed_event, return_ok)
+
+    def _is_last(self, outcome: Outcome) -> bool:
+        """Return whether the limit forbids the try that Celery would ask for now."""
+        if outcome.ending is not Ending.TRY_AGAIN:
+            return False
+        decision = self.settler.decide(self.message, outcome, self.task.name, has_begun=True)
+        return bool(decision.action is Action.DEAD_LETTER)
+
+    @contextmanager
+    def _ending(self, outcome: Outcome) -> Iterator[None]:
+        """Settle as ``outcome`` whatever a result backend or a receiver of a signal raises."""
+        was_early = self.acknowledged and not self.task.acks_late
+        self.outcome = outcome
+        try:
+            yield
+        except Exception:
+            logger.exception("Task %s[%s] ended, and telling of it failed", self.name, self.id)
+            if not self.acknowledged:
+                self.settle()
+        if was_early and outcome.ending is Ending.FAILED and not self.is_given_back:
+            self.is_given_back = True
+            self.settle()
+
+    def _announce_revoked(
+        self,
+        reason: str,
+        terminated: bool,  # noqa: FBT001 - Celery's signature
+        signum: Any,
+        expired: bool,  # noqa: FBT001 - Celery's signature
+    ) -> None:
+        details = ErrorDetails(message=f"expired at {self.expires}")
+        with self._ending(failed(Reason.EXPIRED, details) if expired else DONE):
+            super()._announce_revoked(reason, terminated, signum, expired)
+
+    def _retry_worker_lost(self, exc: BaseException, exc_info: Any) -> bool:
+        # Celery publishes a retry, and acknowledges; or it cannot, and goes on as without one.
+        outcome, self.outcome = self.outcome, DONE
+        if super()._retry_worker_lost(exc, exc_info):
+            return True
+        self.outcome = outcome
+        return False
+
+    def _success_was_stored(self) -> Any:
+        stored = super()._success_was_stored()
+        if stored:
+            self.outcome = DONE
+        return stored

@@ -1,0 +1,171 @@
+"""Settles the deliveries of one worker: copies are published beside the event loop, never in it.
+
+A usual message never comes here: success acknowledges, as in Celery.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from celery.utils.log import get_logger
+
+from proj.dead_letters.copying import Copies, CopyRefused, Original
+from proj.settings import Settings
+from proj.settlement.decision import Action, Decision, before_it_begins, decide
+from proj.settlement.delivery import Delivery, Limits
+from proj.settlement.outcome import Outcome
+from proj.settlement.settling import copy_if_needed
+from proj.topology.names import dead_letter_queue_name
+from proj.worker.decoding import original_of
+from proj.worker.waiting import Waiting
+
+__all__ = ["Settler"]
+
+logger = get_logger(__name__)
+
+TIMEOUT_SECONDS = 5.0
+"""How long a copy may take: connecting, and the broker's confirmation."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One delivery that needs a copy before it may be acknowledged."""
+
+    message: Any
+    delivery: Delivery
+    decision: Decision
+    acknowledge: bool
+
+
+class Settler:
+    """What becomes of each delivery of ``consumer`` (ours)."""
+
+    def __init__(self, consumer: Any, settings: Settings) -> None:
+        self.consumer = consumer
+        self.settings = settings
+        self.dead_letter_queue = dead_letter_queue_name(settings.name)
+        self.waiting = Waiting(self)
+        self.copies = Copies(self._connect, timeout_seconds=TIMEOUT_SECONDS)
+        self.jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self.unfinished = 0
+        self._thread: threading.Thread | None = None
+
+    def delivery(self, message: Any, task: str | None = None) -> Delivery:
+        """Return ``message`` (Kombu's) as settlement sees it."""
+        raw = getattr(message, "raw", None)
+        source = message if raw is None else raw
+        headers = (source.properties.get("application_headers") if raw else message.headers) or {}
+        name = task or headers.get("task")
+        return Delivery(
+            original=original_of(message) or Original(b"", b"\0\0"),
+            headers=headers,
+            queue=self.consumer.subscription.queue_of(message),
+            redelivered=bool(message.delivery_info.get("redelivered")),
+            task=name if isinstance(name, str) else None,
+        )
+
+    def limits(self, task: str | None) -> Limits:
+        """Return the limits for ``task``: its own options, else the settings."""
+        own = self.consumer.app.tasks.get(task) if task else None
+        attempts = getattr(own, "attempts_limit", None)
+        keep = getattr(own, "dead_letter_failures", None)
+        return Limits(
+            self.settings.attempts_limit if attempts is None else attempts,
+            self.settings.dead_letter_failures if keep is None else keep,
+        )
+
+    def before_it_begins(self, message: Any, task: str | None) -> Decision | None:
+        """Return what to do with ``message`` instead of running it; None to run it."""
+        delivery = self.delivery(message, task)
+        return before_it_begins(delivery, self.limits(delivery.task))
+
+    def decide(
+        self, message: Any, outcome: Outcome, task: str | None = None, *, has_begun: bool
+    ) -> Decision:
+        """Return what becomes of ``message``, without doing it."""
+        delivery = self.delivery(message, task)
+        return decide(delivery, outcome, self.limits(delivery.task), has_begun=has_begun)
+
+    def carry_out(
+        self, message: Any, decision: Decision, task: str | None = None, *, acknowledge: bool = True
+    ) -> None:
+        """Do what was decided; ``acknowledge`` is False for a task acknowledged as it began."""
+        if decision.action is Action.ACKNOWLEDGE:
+            if acknowledge:
+                self.acknowledge(message)
+            return
+        job = Job(message, self.delivery(message, task), decision, acknowledge)
+        if decision.action is Action.DEAD_LETTER:
+            logger.error(
+                "Dead letter: %s: task %s from %s, attempts %d: %s %s",
+                decision.reason and decision.reason.value,
+                job.delivery.task,
+                job.delivery.queue,
+                decision.attempts,
+                decision.error.exception,
+                decision.error.message[:200],
+            )
+        self.submit(job)
+
+    def submit(self, job: Job) -> None:
+        """Publish the copy that ``job`` needs, then settle its message."""
+        self.unfinished += 1
+        job.message.is_settled = True
+        if self.consumer.hub is None:
+            # No event loop that could be held up: this one blocks for its deliveries too.
+            self._finish(job, self._copy(job))
+            return
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="settlement", daemon=True)
+            self._thread.start()
+        self.jobs.put(job)
+
+    def acknowledge(self, message: Any) -> None:
+        """Acknowledge ``message``; on a channel that is gone, say that it will come again."""
+        try:
+            # Of the class: on the message itself, the receiver may have made it do nothing.
+            type(message).ack(message)
+        except (*self.consumer.connection_errors, *self.consumer.channel_errors) as error:
+            logger.warning(
+                "Delivery %s cannot be acknowledged, it will be delivered again: %r",
+                message.delivery_tag,
+                error,
+            )
+
+    def _run(self) -> None:
+        while True:
+            job = self.jobs.get()
+            refusal = self._copy(job)
+            self.consumer.call_soon(self._finish, job, refusal)
+
+    def _copy(self, job: Job) -> CopyRefused | None:
+        try:
+            copy_if_needed(job.decision, job.delivery, self.copies, self.dead_letter_queue)
+        except CopyRefused as refusal:
+            return refusal
+        except Exception as error:  # the thread must outlive whatever one message does to it
+            logger.exception("A copy cannot be made")
+            return CopyRefused(repr(error))
+        return None
+
+    def _finish(self, job: Job, refusal: CopyRefused | None) -> None:
+        self.unfinished -= 1
+        if refusal is None:
+            self.waiting.took(job)
+            if job.acknowledge:
+                self.acknowledge(job.message)
+        else:
+            self.waiting.add(job, refusal)
+
+    def _connect(self) -> Any:
+        connection = self.consumer.app.connection_for_write(connect_timeout=TIMEOUT_SECONDS)
+        connection.transport_options = {
+            **connection.transport_options,
+            "read_timeout": TIMEOUT_SECONDS,
+            "write_timeout": TIMEOUT_SECONDS,
+        }
+        connection.connect()
+        return connection

@@ -1,0 +1,76 @@
+"""The worker's consumers on the broker: begun again when cancelled or when a slot is held."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from celery.utils.log import get_logger
+
+__all__ = ["Subscription"]
+
+logger = get_logger(__name__)
+
+
+class Subscription:
+    """What ``consumer`` (ours) consumes from, and when something last came."""
+
+    def __init__(self, consumer: Any) -> None:
+        self.consumer = consumer
+        self.last_delivery = time.monotonic()
+        self._ended: dict[str, str] = {}
+
+    def begin(self) -> None:
+        """Watch the consumers of a new connection."""
+        self._ended.clear()
+        self.note_delivery()
+        self.consumer.task_consumer.channel.on_cancelled = self._on_cancelled
+
+    def note_delivery(self) -> None:
+        """Remember that the broker has delivered something now."""
+        self.last_delivery = time.monotonic()
+
+    def queue_of(self, message: Any) -> str:
+        """Return the name of the queue from which ``message`` was delivered."""
+        tag = message.delivery_info.get("consumer_tag")
+        for queue, active in self._active().items():
+            if active == tag:
+                return queue
+        return self._ended.get(tag, str(self.consumer.work_queue_settings.name))
+
+    def make_room(self) -> None:
+        """Let the broker deliver one more message although one stays unacknowledged.
+
+        Prefetch counts for each consumer, and what an ended consumer holds counts for none:
+        https://www.rabbitmq.com/docs/consumer-prefetch
+        """
+        tasks = self.consumer.task_consumer
+        if tasks is None or not self._active():
+            return
+        self._remember(self._active())
+        tasks.cancel()
+        tasks.consume()
+
+    def _on_cancelled(self, tag: str) -> None:
+        queues = {queue: active for queue, active in self._active().items() if active == tag}
+        self._remember(queues)
+        logger.warning(
+            "The broker has cancelled the consumer of %s (a task ran longer than its consumer "
+            "timeout, or the queue moved or was deleted): consuming again.",
+            ", ".join(queues) or tag,
+        )
+        for queue in queues:
+            self._active().pop(queue)
+        self.consumer.call_soon(self._consume_again)
+
+    def _consume_again(self) -> None:
+        if self.consumer.task_consumer is not None:
+            self.consumer.task_consumer.consume()
+
+    def _active(self) -> dict[str, str]:
+        """Return queue -> tag of what is consumed now; Kombu shows it nowhere else."""
+        active: dict[str, str] = getattr(self.consumer.task_consumer, "_active_tags", {})
+        return active
+
+    def _remember(self, queues: dict[str, str]) -> None:
+        self._ended.update({tag: queue for queue, tag in queues.items()})

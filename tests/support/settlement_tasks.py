@@ -1,0 +1,161 @@
+"""An app whose tasks end in every way that a task can, and write down each time they begin."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from celery import Celery, Task
+from celery.exceptions import Ignore, Reject
+
+from proj import plugin
+
+app = Celery("settlement_tasks")
+app.conf.update(
+    broker_url=os.environ.get("CELERY_BROKER_URL"),
+    result_backend=os.environ.get("TEST_RESULT_BACKEND"),
+    worker_send_task_events=True,
+    # A child whose process is lost is told of at once.
+    broker_connection_retry_on_startup=True,
+    task_store_errors_even_if_ignored=True,
+    work_queue_plain_message_task="note",
+)
+plugin.install(app)
+
+
+def began(name: str) -> None:
+    """Write down that a run of ``name`` begins in this process."""
+    with (Path(os.environ["TEST_LEDGER"]) / "began").open("a") as ledger:
+        ledger.write(f"{name} {os.getpid()}\n")
+
+
+@app.task(name="note")
+def note(body: str) -> str:
+    """Write ``body`` down and succeed."""
+    began(body)
+    return body
+
+
+@app.task(name="sleep")
+def sleep(name: str, seconds: float) -> None:
+    """Take ``seconds``, and write down that it ended."""
+    began(name)
+    time.sleep(seconds)
+    began(f"{name}-ended")
+
+
+@app.task(name="fail")
+def fail(name: str, text: str = "it went wrong") -> None:
+    """Raise an exception with a long traceback and message."""
+    began(name)
+    raise ValueError(text)
+
+
+@app.task(name="fail_forgotten", dead_letter_failures=False)
+def fail_forgotten(name: str) -> None:
+    """Raise, in a task whose failures are not kept."""
+    began(name)
+    raise ValueError("not worth a letter")
+
+
+@app.task(name="fail_early", acks_late=False)
+def fail_early(name: str) -> None:
+    """Raise, in a task whose message is acknowledged as it begins."""
+    began(name)
+    raise ValueError("acknowledged before")
+
+
+@app.task(name="kill_process")
+def kill_process(name: str) -> None:
+    """End this process by SIGKILL, as the kernel does when memory runs out."""
+    began(name)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@app.task(name="kill_process_twice", attempts_limit=2)
+def kill_process_twice(name: str) -> None:
+    """End this process by SIGKILL, in a task with a limit of its own."""
+    began(name)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@app.task(name="segfault")
+def segfault(name: str) -> None:
+    """End this process as a segmentation fault does."""
+    began(name)
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+@app.task(name="exit_process")
+def exit_process(name: str) -> None:
+    """Leave by ``sys.exit``."""
+    began(name)
+    sys.exit(3)
+
+
+@app.task(name="out_of_memory")
+def out_of_memory(name: str) -> None:
+    """Raise MemoryError, which ends a stock worker."""
+    began(name)
+    raise MemoryError("no room")
+
+
+@app.task(name="kill_worker")
+def kill_worker(name: str) -> None:
+    """End the worker and its whole process group by SIGKILL, as a lost machine does."""
+    began(name)
+    os.killpg(os.getpgid(os.getpid()), signal.SIGKILL)
+    time.sleep(60)
+
+
+@app.task(name="ask_again")
+def ask_again(name: str) -> None:
+    """Ask for another try, always."""
+    began(name)
+    raise Reject("not now", requeue=True)
+
+
+@app.task(name="refuse")
+def refuse(name: str) -> None:
+    """Reject the message for good."""
+    began(name)
+    raise Reject("never", requeue=False)
+
+
+@app.task(name="ignore")
+def ignore(name: str) -> None:
+    """Ask that nothing be stored."""
+    began(name)
+    raise Ignore
+
+
+@app.task(name="retry", bind=True, max_retries=2, default_retry_delay=0)
+def retry(self: Task, name: str) -> None:
+    """Fail, and be retried twice before that is final."""
+    began(name)
+    raise self.retry(exc=ValueError("again"), countdown=0)
+
+
+@app.task(name="too_long", time_limit=1)
+def too_long(name: str) -> None:
+    """Run into the hard time limit."""
+    began(name)
+    time.sleep(60)
+
+
+@app.task(name="too_long_softly", soft_time_limit=1)
+def too_long_softly(name: str) -> None:
+    """Run into the soft time limit and not catch it."""
+    began(name)
+    time.sleep(60)
+
+
+@app.task(name="two_arguments")
+def two_arguments(name: str, number: int) -> Any:
+    """Take exactly two arguments."""
+    began(name)
+    return number
