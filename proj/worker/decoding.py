@@ -86,7 +86,8 @@ class TolerantChannel(amqp.Channel):
     def dispatch_method(self, signature: Any, payload: Any, content: Any) -> Any:
         if signature != spec.Basic.Deliver:
             return super().dispatch_method(signature, payload, content)
-        content.original_body = content.body
+        # py-amqp leaves the empty body of a message without any as text.
+        content.original_body = content.body or b""
         try:
             return super().dispatch_method(signature, payload, content)
         except UnicodeDecodeError as error:

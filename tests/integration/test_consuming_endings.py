@@ -90,9 +90,9 @@ def test_a_task_that_will_not_end_well_is_one_letter_with_its_reason(
         **dict.fromkeys([*neighbours, "after"], 1),
         **({"it": runs} if runs else {}),
     }
-    if task != "retry":
+    if task != "retry":  # Its last run may store its result before the first stores RETRY.
         assert letter.attempts == max(runs, 1)
-    assert '"FAILURE"' in scene.result(task_id)
+        assert '"FAILURE"' in scene.result(task_id)
     assert worker.process is not None
     assert worker.process.poll() is None, "the worker goes on"
 
