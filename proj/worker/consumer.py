@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
-from celery.exceptions import WorkerShutdown
+from celery.exceptions import CPendingDeprecationWarning, WorkerShutdown
 from celery.platforms import EX_FAILURE
 from celery.utils.imports import symbol_by_name
 from celery.utils.log import get_logger
@@ -19,6 +20,8 @@ from proj.worker.pool import keep_processes_free
 from proj.worker.receiving import Receiver
 from proj.worker.request import settled
 from proj.worker.settling import Settler
+from proj.worker.stall import StallWatch
+from proj.worker.stopping import Stopping
 from proj.worker.subscribing import Subscription
 
 __all__ = ["Consumer"]
@@ -34,11 +37,14 @@ class Consumer(CeleryConsumer):
         self.work_queue_settings = work_queue_settings(self.app)
         self.settler = Settler(self, self.work_queue_settings)
         self.subscription = Subscription(self)
+        self.stopping = Stopping(self, self.work_queue_settings.stop_grace_seconds)
+        self.stall = StallWatch(self, self.work_queue_settings.stall_seconds)
         self.receiver = Receiver(self)
         keep_processes_free(self.controller, self.receiver.give_up_request)
 
     def start(self) -> None:
         """Consume until told to stop; where the queue cannot be used, end with one line."""
+        self.stopping.take_signals()
         try:
             super().start()
         except WorkQueueError as error:
@@ -60,6 +66,21 @@ class Consumer(CeleryConsumer):
         """Return Celery's handler of a delivered message, guarded by ours."""
         self.subscription.begin()
         return self.receiver.guarding(super().create_task_handler(*arguments, **options))
+
+    def register_with_event_loop(self, hub: Any) -> None:
+        """Watch what Celery watches, the signals to stop, and for a stall."""
+        super().register_with_event_loop(hub)
+        self.stopping.register(hub)
+        self.stall.register(hub)
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Forget what came over the connection: the broker delivers it again."""
+        self.settler.forget()
+        self.stopping.on_connection_lost()
+        with warnings.catch_warnings():
+            # Celery warns that a setting of ours will have another default one day.
+            warnings.simplefilter("ignore", CPendingDeprecationWarning)
+            super().on_connection_error_after_connected(exc)
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         """Dead-letter what Celery would acknowledge and lose; say it as Celery does."""

@@ -51,6 +51,7 @@ class Receiver:
         """Give up ``message``, which did not begin."""
         if message.acknowledged or getattr(message, "is_settled", False):
             return
+        self.settler.drop(message)
         outcome = failed(reason, ErrorDetails.of(error))
         decision = self.settler.decide(message, outcome, has_begun=False)
         self.settler.carry_out(message, decision)

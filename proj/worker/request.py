@@ -17,7 +17,7 @@ from celery.worker.request import Request
 from proj.dead_letters.letter import ErrorDetails
 from proj.dead_letters.reasons import Reason
 from proj.settlement.decision import Action
-from proj.settlement.outcome import DONE, Ending, Outcome, failed, try_again
+from proj.settlement.outcome import DONE, GIVEN_BACK, Ending, Outcome, failed, try_again
 from proj.worker.failing import record_failure
 from proj.worker.outcomes import error_of, outcome_of
 from proj.worker.validating import problem_of
@@ -49,10 +49,12 @@ class SettledRequest(Request):
         problem = problem_of(self)
         if problem:
             raise InvalidTaskError(problem)
+        self.settler.unsettled.add(self)
 
     def acknowledge(self) -> None:
         """Acknowledge a success at once, as Celery does; settle everything else."""
         if self.outcome.ending is Ending.DONE:
+            self.settler.unsettled.discard(self)
             super().acknowledge()
         elif not self.acknowledged:
             self.settle()
@@ -70,12 +72,20 @@ class SettledRequest(Request):
 
     def settle(self) -> None:
         """Hand this request's message over to the settler, once."""
+        self.settler.unsettled.discard(self)
         late = not self.acknowledged
         self.acknowledged = True
         decision = self.settler.decide(
             self.message, self.outcome, self.task.name, has_begun=self.time_start is not None
         )
         self.settler.carry_out(self.message, decision, self.task.name, acknowledge=late)
+
+    def give_back(self) -> None:
+        """Let another worker have the message, as if this one had never been given it."""
+        self.is_given_back = True
+        if not self.acknowledged:
+            self.outcome = GIVEN_BACK
+            self.settle()
 
     def on_timeout(self, soft: bool, timeout: float) -> None:  # noqa: FBT001 - Celery's signature
         """Tell of a time limit as Celery does; after a hard one, settle."""

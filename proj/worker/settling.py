@@ -5,8 +5,6 @@ A usual message never comes here: success acknowledges, as in Celery.
 
 from __future__ import annotations
 
-import queue
-import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +17,7 @@ from proj.settlement.delivery import Delivery, Limits
 from proj.settlement.outcome import Outcome
 from proj.settlement.settling import copy_if_needed
 from proj.topology.names import dead_letter_queue_name
+from proj.worker.beside import BesideLoop
 from proj.worker.decoding import original_of
 from proj.worker.waiting import Waiting
 
@@ -48,10 +47,10 @@ class Settler:
         self.settings = settings
         self.dead_letter_queue = dead_letter_queue_name(settings.name)
         self.waiting = Waiting(self)
-        self.copies = Copies(self._connect, timeout_seconds=TIMEOUT_SECONDS)
-        self.jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
-        self.unfinished = 0
-        self._thread: threading.Thread | None = None
+        self.copies = Copies(self.connect, timeout_seconds=TIMEOUT_SECONDS)
+        self.beside = BesideLoop(consumer)
+        self.unsettled: set[Any] = set()
+        """Requests whose message the broker still counts as ours."""
 
     def delivery(self, message: Any, task: str | None = None) -> Delivery:
         """Return ``message`` (Kombu's) as settlement sees it."""
@@ -112,16 +111,8 @@ class Settler:
 
     def submit(self, job: Job) -> None:
         """Publish the copy that ``job`` needs, then settle its message."""
-        self.unfinished += 1
         job.message.is_settled = True
-        if self.consumer.hub is None:
-            # No event loop that could be held up: this one blocks for its deliveries too.
-            self._finish(job, self._copy(job))
-            return
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="settlement", daemon=True)
-            self._thread.start()
-        self.jobs.put(job)
+        self.beside.do(lambda: self._copy(job), lambda refusal: self._finish(job, refusal))
 
     def acknowledge(self, message: Any) -> None:
         """Acknowledge ``message``; on a channel that is gone, say that it will come again."""
@@ -135,11 +126,14 @@ class Settler:
                 error,
             )
 
-    def _run(self) -> None:
-        while True:
-            job = self.jobs.get()
-            refusal = self._copy(job)
-            self.consumer.call_soon(self._finish, job, refusal)
+    def drop(self, message: Any) -> None:
+        """Drop the request that was made of ``message``, which will not run."""
+        self.unsettled = {each for each in self.unsettled if each.message is not message}
+
+    def forget(self) -> None:
+        """Forget what came over a connection that is gone: the broker delivers it again."""
+        self.unsettled.clear()
+        self.waiting.forget()
 
     def _copy(self, job: Job) -> CopyRefused | None:
         try:
@@ -152,7 +146,6 @@ class Settler:
         return None
 
     def _finish(self, job: Job, refusal: CopyRefused | None) -> None:
-        self.unfinished -= 1
         if refusal is None:
             self.waiting.took(job)
             if job.acknowledge:
@@ -160,7 +153,8 @@ class Settler:
         else:
             self.waiting.add(job, refusal)
 
-    def _connect(self) -> Any:
+    def connect(self) -> Any:
+        """Return a connection for copies, each wait of which is bounded."""
         connection = self.consumer.app.connection_for_write(connect_timeout=TIMEOUT_SECONDS)
         connection.transport_options = {
             **connection.transport_options,

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from celery.utils.log import get_logger
+from kombu.common import ignore_errors
 
 __all__ = ["Subscription"]
 
@@ -45,11 +46,22 @@ class Subscription:
         https://www.rabbitmq.com/docs/consumer-prefetch
         """
         tasks = self.consumer.task_consumer
-        if tasks is None or not self._active():
+        if tasks is None or not self._active() or self.consumer.stopping.is_stopping:
             return
         self._remember(self._active())
         tasks.cancel()
         tasks.consume()
+
+    def end(self) -> None:
+        """Take no more messages, over a connection that may be gone."""
+        tasks = self.consumer.task_consumer
+        if tasks is not None:
+            self._remember(self._active())
+            ignore_errors(self.consumer, tasks.cancel)
+
+    def queues(self) -> list[str]:
+        """Return the names of the queues consumed from now."""
+        return list(self._active())
 
     def _on_cancelled(self, tag: str) -> None:
         queues = {queue: active for queue, active in self._active().items() if active == tag}
@@ -64,7 +76,7 @@ class Subscription:
         self.consumer.call_soon(self._consume_again)
 
     def _consume_again(self) -> None:
-        if self.consumer.task_consumer is not None:
+        if self.consumer.task_consumer is not None and not self.consumer.stopping.is_stopping:
             self.consumer.task_consumer.consume()
 
     def _active(self) -> dict[str, str]:

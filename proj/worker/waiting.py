@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from celery.utils.log import get_logger
 
@@ -50,10 +50,9 @@ class Waiting:
             self._said = float("-inf")
             logger.warning("The broker takes dead letters again; none waits any more.")
 
-    def forget(self) -> list[Any]:
-        """Forget all: their connection is gone, the broker delivers them again; return them."""
-        jobs, self.jobs = list(self.jobs.values()), {}
-        return jobs
+    def forget(self) -> None:
+        """Forget all: their connection is gone, the broker delivers them again."""
+        self.jobs.clear()
 
     def _try_again(self) -> None:
         self._asked = False

@@ -159,3 +159,9 @@ def two_arguments(name: str, number: int) -> Any:
     """Take exactly two arguments."""
     began(name)
     return number
+
+
+@app.task(name="one_a_minute", rate_limit="1/m")
+def one_a_minute(name: str) -> None:
+    """Run once a minute at most."""
+    began(name)
