@@ -75,7 +75,6 @@ class TolerantChannel(amqp.Channel):
         if self.on_cancelled is None:
             super()._on_basic_cancel(consumer_tag)
         else:
-            self._remove_tag(consumer_tag)
             self.on_cancelled(consumer_tag)
 
     def message_to_python(self, raw: Any) -> Any:

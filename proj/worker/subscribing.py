@@ -8,6 +8,8 @@ from typing import Any
 from celery.utils.log import get_logger
 from kombu.common import ignore_errors
 
+from proj.worker.consumer_timeout import apply_consumer_timeout
+
 __all__ = ["Subscription"]
 
 logger = get_logger(__name__)
@@ -25,7 +27,9 @@ class Subscription:
         """Watch the consumers of a new connection."""
         self._ended.clear()
         self.note_delivery()
-        self.consumer.task_consumer.channel.on_cancelled = self._on_cancelled
+        tasks = self.consumer.task_consumer
+        tasks.channel.on_cancelled = self._on_cancelled
+        apply_consumer_timeout(tasks.queues, self.consumer.app)
 
     def note_delivery(self) -> None:
         """Remember that the broker has delivered something now."""
@@ -71,13 +75,18 @@ class Subscription:
             "timeout, or the queue moved or was deleted): consuming again.",
             ", ".join(queues) or tag,
         )
-        for queue in queues:
-            self._active().pop(queue)
-        self.consumer.call_soon(self._consume_again)
+        self.consumer.call_soon(self._consume_again, tag)
 
-    def _consume_again(self) -> None:
-        if self.consumer.task_consumer is not None and not self.consumer.stopping.is_stopping:
-            self.consumer.task_consumer.consume()
+    def _consume_again(self, tag: str) -> None:
+        tasks = self.consumer.task_consumer
+        if tasks is None or self.consumer.stopping.is_stopping:
+            return
+        # RabbitMQ 4.3 only suspends a consumer that it says to have cancelled: it delivers to the
+        # old tag again once the late acknowledgement comes. Cancelled by us too, it is gone.
+        tasks.channel.basic_cancel(tag)
+        for queue in [queue for queue, active in self._active().items() if active == tag]:
+            self._active().pop(queue)
+        tasks.consume()
 
     def _active(self) -> dict[str, str]:
         """Return queue -> tag of what is consumed now; Kombu shows it nowhere else."""

@@ -59,7 +59,7 @@ def test_what_is_not_finished_goes_back_at_once_and_was_no_attempt(
     assert not scene.broker.take_letters()
 
 
-def test_ten_restarts_in_mid_task_do_not_make_a_dead_letter(scene: Scene) -> None:
+def test_seven_restarts_in_mid_task_do_not_make_a_dead_letter(scene: Scene) -> None:
     """A deployment a day must not exhaust the attempts of a task that takes long."""
     scene.send("sleep", "long", 60)
     for number in range(7):

@@ -53,6 +53,11 @@ class PlainBroker:
             letters.append((read(taken[0].headers or {}), *taken))
         return letters
 
+    def version(self) -> tuple[int, ...]:
+        """Return the version of the broker, major and minor."""
+        told = self.connection._impl.server_properties["version"]  # noqa: SLF001 - shown nowhere else
+        return tuple(int(part) for part in told.split(".")[:2])
+
     def waiting(self, queue: str | None = None) -> int:
         """Return how many messages wait in ``queue``, the work queue if none is named."""
         declared = self.channel.queue_declare(queue or self.queue, passive=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import kombu
+from celery import Celery
 
 from proj.dead_letters.letter import Letter
 from proj.settings import Settings
@@ -51,7 +52,15 @@ class Scene:
                 broker.channel.queue_delete(queue)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def worker(self, name: str = "w", *, ready: bool = True, **options: Any) -> Worker:
+    def worker(
+        self,
+        name: str = "w",
+        *,
+        ready: bool = True,
+        url: str | None = None,
+        log_name: str | None = None,
+        **options: Any,
+    ) -> Worker:
         """Start a worker; it ends with the scene."""
         environment = {
             "TEST_LEDGER": str(self.folder),
@@ -60,7 +69,11 @@ class Scene:
             "WORK_QUEUE_TYPE": self.type,
             **options.pop("environment", {}),
         }
-        worker = Worker(name, self.url, self.folder, app=APP, environment=environment, **options)
+        worker = Worker(
+            name, url or self.url, self.folder, app=APP, environment=environment, **options
+        )
+        if log_name:
+            worker.log_file = self.folder / f"{log_name}.log"
         self._stack.enter_context(worker)
         return worker.wait_ready() if ready else worker
 
@@ -77,6 +90,11 @@ class Scene:
             delivery_mode=2,
         )
         return task_id
+
+    def control(self, command: str) -> Any:
+        """Send a remote control command to every worker, and return their answers."""
+        with Celery(broker=self.url) as app:
+            return app.control.broadcast(command, reply=True, timeout=5)
 
     def begun(self) -> Counter[str]:
         """Return how often each task began."""

@@ -11,8 +11,11 @@ from typing import Any
 
 from celery import Celery, Task
 from celery.exceptions import Ignore, Reject
+from celery.worker.control import control_command
 
 from proj import plugin
+from proj.settings import read
+from proj.topology.queue import WorkQueue
 
 app = Celery("settlement_tasks")
 app.conf.update(
@@ -24,6 +27,10 @@ app.conf.update(
     task_store_errors_even_if_ignored=True,
     work_queue_plain_message_task="note",
 )
+if timeout := os.environ.get("TEST_CONSUMER_TIMEOUT_MILLISECONDS"):
+    app.conf.task_queues = [
+        WorkQueue(read({}, os.environ), consumer_arguments={"x-consumer-timeout": int(timeout)})
+    ]
 plugin.install(app)
 
 
@@ -165,3 +172,12 @@ def two_arguments(name: str, number: int) -> Any:
 def one_a_minute(name: str) -> None:
     """Run once a minute at most."""
     began(name)
+
+
+@control_command()
+def lose_consumer(panel: Any) -> str:
+    """Cancel the consumer on the broker, behind the worker's back: it believes to consume."""
+    tasks = panel.consumer.task_consumer
+    for tag in tasks._active_tags.values():  # noqa: SLF001 - this is the fault
+        tasks.channel.basic_cancel(tag)
+    return "lost"

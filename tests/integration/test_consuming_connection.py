@@ -1,0 +1,151 @@
+"""Connections that are lost, consumers that are cancelled: the worker lives, and consumes again."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+from pika.exceptions import ChannelClosedByBroker
+
+from tests.support.cut_proxy import CutProxy
+from tests.support.settlement_scene import Scene
+from tests.support.waiting import wait_until
+
+NOT_FOUND = 404
+
+pytest_plugins = ["tests.support.settlement_fixtures"]
+
+
+def test_a_connection_lost_in_mid_task_costs_one_more_run_and_nothing_else(scene: Scene) -> None:
+    """The task ends; the broker delivers it again, because nobody could acknowledge it."""
+    with CutProxy(scene.url) as proxy:
+        worker = scene.worker(concurrency=1, url=proxy.url)
+        scene.send("sleep", "running", 2)
+        scene.wait_begun("running")
+
+        assert proxy.cut() > 0, "there were connections to cut"
+        worker.wait_for_log("Connection to broker lost")
+        scene.wait_begun("running-ended")
+        scene.send("note", "after")
+
+        scene.wait_begun("after")
+        scene.wait_begun("running-ended", 2)
+        assert scene.begun()["running"] == 2
+        scene.wait_empty()
+        assert not scene.broker.take_letters()
+        assert "Unrecoverable" not in worker.log()
+
+
+def test_a_worker_waits_for_its_broker_for_as_long_as_it_takes(scene: Scene) -> None:
+    """The broker is away for longer than a first try: the worker tries again and again."""
+    with CutProxy(scene.url) as proxy:
+        worker = scene.worker(concurrency=1, url=proxy.url)
+        assert proxy.go_away() > 0
+        scene.send("note", "meanwhile")
+        wait_until(
+            lambda: worker.log().count("Cannot connect to"),
+            lambda tries: tries >= 3,
+            what="three tries in vain",
+        )
+        proxy.come_back()
+
+        scene.wait_begun("meanwhile")
+
+
+def test_a_worker_stops_in_time_while_its_broker_is_away(scene: Scene) -> None:
+    """Nobody takes messages back then, and nobody needs to: the broker has them."""
+    with CutProxy(scene.url) as proxy:
+        environment = {"WORK_QUEUE_STOP_GRACE_SECONDS": "1"}
+        worker = scene.worker(concurrency=1, url=proxy.url, environment=environment)
+        scene.send("sleep", "long", 60)
+        scene.wait_begun("long")
+        proxy.go_away()
+        worker.wait_for_log("Cannot connect to")
+
+        worker.signal(signal.SIGTERM)
+
+        assert worker.wait_end(20) == 0
+        assert scene.broker.waiting() == 1
+
+
+def test_a_second_worker_of_the_same_name_waits_for_its_mailbox(scene: Scene) -> None:
+    """405 RESOURCE_LOCKED ends a stock worker; ours takes over when the first one is gone."""
+    first = scene.worker("twin")
+    second = scene.worker("twin", ready=False, log_name="second")
+    second.wait_for_log("RESOURCE_LOCKED")
+    first.kill()
+
+    second.wait_ready(60)
+    scene.send("note", "taken-over")
+    scene.wait_begun("taken-over")
+
+
+def test_a_queue_deleted_under_a_worker_is_declared_and_consumed_again(scene: Scene) -> None:
+    """The broker cancels the consumer; the running task is not disturbed."""
+    worker = scene.worker(concurrency=2)
+    scene.send("sleep", "running", 3)
+    scene.wait_begun("running")
+
+    scene.broker.channel.queue_delete(scene.queue)
+    worker.wait_for_log("has cancelled the consumer")
+
+    wait_until(lambda: exists(scene), what="the queue is there again")
+    scene.send("note", "after")
+    scene.wait_begun("after")
+    scene.wait_begun("running-ended")
+
+
+def test_a_worker_that_is_given_nothing_although_messages_wait_connects_again(
+    scene: Scene,
+) -> None:
+    """Alive but not consuming is the worst failure of all: the worker notices it by itself."""
+    worker = scene.worker(concurrency=1, environment={"WORK_QUEUE_STALL_SECONDS": "3"})
+    scene.control("lose_consumer")
+    scene.send("note", "waiting")
+
+    worker.wait_for_log(r"ERROR.*Stalled: 1 message")
+    scene.wait_begun("waiting")
+
+
+def test_an_idle_worker_does_not_reconnect(scene: Scene) -> None:
+    """No message, no stall; and a busy worker has no idle process."""
+    worker = scene.worker(concurrency=1, environment={"WORK_QUEUE_STALL_SECONDS": "1"})
+    scene.send("sleep", "busy", 5)
+    scene.send("note", "waits-for-the-process")
+    scene.wait_begun("waits-for-the-process")
+
+    assert "Stalled" not in worker.log()
+
+
+def test_a_task_longer_than_the_consumer_timeout_keeps_connection_and_neighbours(
+    scene: Scene,
+) -> None:
+    """RabbitMQ 4.3 cancels the consumer: consumed again; the late acknowledgement is harmless."""
+    if scene.type != "quorum" or scene.broker.version() < (4, 3):
+        pytest.skip("only quorum queues of RabbitMQ 4.3 and later cancel a slow consumer")
+    worker = scene.worker(
+        concurrency=2, environment={"TEST_CONSUMER_TIMEOUT_MILLISECONDS": "10000"}
+    )
+    scene.send("sleep", "too-long", 16)
+    scene.wait_begun("too-long")
+    worker.wait_for_log("has cancelled the consumer", timeout_seconds=30)
+    for number in range(5):
+        scene.send("note", f"neighbour-{number}")
+
+    for number in range(5):
+        scene.wait_begun(f"neighbour-{number}")
+    scene.wait_begun("too-long-ended")
+    scene.send("note", "after-the-late-acknowledgement")
+    scene.wait_begun("after-the-late-acknowledgement")
+    assert worker.log().count("Connected to") == 1
+    assert "no callbacks" not in worker.log()
+
+
+def exists(scene: Scene) -> bool:
+    """Return whether the work queue is on the broker."""
+    with type(scene.broker)(scene.url, scene.queue) as broker:
+        try:
+            broker.waiting()
+        except ChannelClosedByBroker as error:
+            return bool(error.reply_code != NOT_FOUND)
+    return True
