@@ -5,19 +5,22 @@ The original may be acknowledged once :meth:`Copies.publish` has returned.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from amqp import spec
 from amqp.basic_message import Message
+from amqp.exceptions import MessageNacked
 
+from proj.broker import deadline
+from proj.broker.channel import Blocked, Returned, Unconfirmed
 from proj.dead_letters import letter, properties
 from proj.topology.names import DEFAULT_EXCHANGE
 
 __all__ = ["Copies", "CopyRefused", "Original"]
+
+T = TypeVar("T")
 
 BROKER_HEADERS = ("x-delivery-count", "x-acquired-count")
 """What a quorum queue adds to a delivery: not the original's, and stale in a copy."""
@@ -42,7 +45,7 @@ class Original:
 
 
 class Copies:
-    """Publishes copies over a connection of its own, one at a time, each wait bounded.
+    """Publishes copies over a connection of its own, one at a time, each within a deadline.
 
     A connection of its own, because a broker in memory or disk alarm stops reading from every
     connection that publishes: the consuming one has acknowledgements to write.
@@ -54,9 +57,6 @@ class Copies:
         self.timeout_seconds = timeout_seconds
         self._connection: Any = None
         self._channel: Any = None
-        self._published = 0
-        self._confirmed = False
-        self._refusal: str | None = None
 
     def publish(
         self,
@@ -71,138 +71,102 @@ class Copies:
         Raises :class:`CopyRefused` when the queue is gone or full, or nothing was heard in time.
         ``drop_expiration``: a dead letter must not expire; a copy to try again still may.
         """
-        reused = self._connection is not None
+
+        def publish_copy(channel: Any) -> None:
+            copy = _copy(
+                original,
+                headers,
+                user=self._connection.userid,
+                drop_expiration=drop_expiration,
+                longest_bytes=channel.connection.frame_max - ROOM_IN_FRAME_BYTES,
+            )
+            channel.basic_publish(copy, DEFAULT_EXCHANGE, queue, mandatory=True)
+
         try:
-            answer = self._try(original, queue, headers, drop_expiration=drop_expiration)
-        except CopyRefused:
-            raise
-        except Exception as error:  # py-amqp raises more than it declares on a lost connection
-            self.close()
-            if reused and not isinstance(error, TimeoutError):
-                # It was idle, and the broker or a firewall may have closed it long ago.
-                return self.publish(original, queue, headers, drop_expiration=drop_expiration)
-            raise CopyRefused(f"{type(error).__name__}: {error}") from error
-        if answer is not None:
-            raise CopyRefused(answer)
-        return None
+            self._with_channel(publish_copy)
+        except Returned as error:
+            raise CopyRefused(f"there is no queue {queue!r}") from error
+        except MessageNacked as error:
+            raise CopyRefused(
+                f"the queue {queue!r} refuses messages, as a full one does"
+            ) from error
 
     def message_count(self, queue: str) -> int:
         """Return how many messages of ``queue`` wait for a consumer; or raise ``CopyRefused``."""
-        try:
-            declared = self._open().queue_declare(queue=queue, passive=True)
-        except Exception as error:  # as above
-            self.close()
-            raise CopyRefused(f"{type(error).__name__}: {error}") from error
-        return int(declared.message_count)
+        return int(
+            self._with_channel(lambda channel: channel.queue_declare(queue, passive=True))[1]
+        )
 
     def close(self) -> None:
         """Drop the connection; the next copy opens another one."""
         connection, self._connection, self._channel = self._connection, None, None
         if connection is not None:
-            with suppress(Exception):
-                # No handshake: a broker that does not answer would not answer this either.
-                connection.connection.collect()
+            with suppress(Exception), deadline.within(self.timeout_seconds):
+                connection.close()
 
-    def _try(
-        self,
-        original: Original,
-        queue: str,
-        headers: Mapping[str, str | int],
-        *,
-        drop_expiration: bool,
-    ) -> str | None:
-        """Return None once the copy is confirmed, else why it is not in the queue."""
-        channel = self._open()
-        user = self._connection.userid
-        copy = RawMessage(
-            original.body,
-            _edited(
-                original.properties,
-                headers,
-                user=user,
-                drop_expiration=drop_expiration,
-                longest_bytes=channel.connection.frame_max - ROOM_IN_FRAME_BYTES,
-            ),
-        )
-        self._confirmed, self._refusal = False, None
-        self._published += 1
-        channel.send_method(
-            spec.Basic.Publish, "Bssbb", (0, DEFAULT_EXCHANGE, queue, True, False), copy
-        )
-        deadline = time.monotonic() + self.timeout_seconds
-        while not self._confirmed:
-            remaining_seconds = deadline - time.monotonic()
-            if remaining_seconds <= 0:
-                raise TimeoutError(f"no confirmation within {self.timeout_seconds} s")
-            self._connection.drain_events(timeout=remaining_seconds)
-        return self._refusal
-
-    def _open(self) -> Any:
-        if self._channel is None:
-            self._connection = self.connect()
-            channel = self._connection.channel()
-            channel.confirm_select()
-            channel.events["basic_ack"].add(self._on_ack)
-            channel.events["basic_nack"].add(self._on_nack)
-            channel.events["basic_return"].add(self._on_return)
-            self._channel, self._published = channel, 0
-        return self._channel
-
-    def _on_ack(self, delivery_tag: int, multiple: bool) -> None:  # noqa: FBT001, ARG002 - py-amqp's signature
-        self._confirmed = self._confirmed or delivery_tag == self._published
-
-    def _on_nack(self, delivery_tag: int, multiple: bool) -> None:  # noqa: FBT001, ARG002 - py-amqp's signature
-        if delivery_tag == self._published:
-            self._confirmed = True
-            self._refusal = "the queue refuses messages: it is full, or cannot store them"
-
-    def _on_return(self, error: Exception, exchange: str, routing_key: str, message: Any) -> None:  # noqa: ARG002 - py-amqp's signature
-        # The broker returns what no queue took, and then confirms it all the same.
-        self._refusal = f"there is no queue {routing_key!r}"
+    def _with_channel(self, use: Callable[[Any], T]) -> T:
+        reused = self._channel is not None
+        try:
+            with deadline.within(self.timeout_seconds):
+                if not reused:
+                    self._connection = self.connect()
+                    self._channel = self._connection.channel()
+                return use(self._channel)
+        except (CopyRefused, Returned, MessageNacked):
+            raise
+        except Exception as error:  # py-amqp raises more than it declares on a lost connection
+            self.close()
+            if reused and not isinstance(error, Unconfirmed | Blocked | TimeoutError):
+                # It was idle, and the broker or a firewall may have closed it long ago.
+                return self._with_channel(use)
+            raise CopyRefused(f"{type(error).__name__}: {error}") from error
 
 
 class RawMessage(Message):
     """A message whose properties are written as they are."""
 
     def __init__(self, body: bytes, raw_properties: bytes) -> None:
-        super().__init__(body)
+        # By these two our channel knows a message that the broker returns.
+        known = ("correlation_id", "message_id")
+        super().__init__(body, **{name: properties.field(raw_properties, name) for name in known})
         self.raw_properties = raw_properties
 
     def _serialize_properties(self) -> bytes:
         return self.raw_properties
 
 
-def _edited(
-    original: bytes,
+def _copy(
+    original: Original,
     headers: Mapping[str, str | int],
     *,
     user: str,
     drop_expiration: bool,
     longest_bytes: int,
-) -> bytes:
+) -> RawMessage:
     fitting = dict(headers)
     drop = set()
-    expiration = properties.field(original, "expiration")
+    expiration = properties.field(original.properties, "expiration")
     if drop_expiration and expiration:
         drop.add("expiration")
-        fitting["x-dead-letter-expiration"] = expiration
+        fitting[letter.EXPIRATION] = expiration
     # The broker closes the channel of a message whose user is not the connection's.
-    author = properties.field(original, "user_id")
+    author = properties.field(original.properties, "user_id")
     if author and author != user:
         drop.add("user_id")
-        fitting["x-dead-letter-user-id"] = author
+        fitting[letter.USER] = author
+    edited = b""
     for name in (None, *SHORTENABLE):
         fitting.pop(name or "", None)
         edited = properties.edit(
-            original,
+            original.properties,
             headers=fitting,
             drop_headers=(*letter.HEADERS, *BROKER_HEADERS),
             # The broker would send the copy to these queues too.
-            rename_headers={"CC": "x-cc"},
+            rename_headers={"CC": letter.CARBON_COPY},
             drop=drop,
         )
         if len(edited) <= longest_bytes:
-            return edited
+            return RawMessage(original.body, edited)
     raise CopyRefused(
         f"its headers and ours, {len(edited)} bytes, do not fit into one frame of {longest_bytes}"
     )

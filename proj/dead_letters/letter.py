@@ -30,7 +30,29 @@ HOST = "x-dead-letter-host"
 PID = "x-dead-letter-pid"
 WHEN = "x-dead-letter-when"
 
-HEADERS = (ATTEMPTS, REASON, QUEUE, TASK, EXCEPTION, MESSAGE, TRACEBACK, HOST, PID, WHEN)
+EXPIRATION = "x-dead-letter-expiration"
+"""The original's time to live in milliseconds: as a property it would end the letter too."""
+
+USER = "x-dead-letter-user-id"
+"""The original's ``user_id``: the broker lets nobody publish under another's name."""
+
+CARBON_COPY = "x-dead-letter-cc"
+"""The original's ``CC``: the broker would send each copy there once more."""
+
+HEADERS = (
+    ATTEMPTS,
+    REASON,
+    QUEUE,
+    TASK,
+    EXCEPTION,
+    MESSAGE,
+    TRACEBACK,
+    HOST,
+    PID,
+    WHEN,
+    EXPIRATION,
+    USER,
+)
 """All of them: what an earlier death of the same message left is replaced as a whole."""
 
 LONGEST_BYTES = {TASK: 255, EXCEPTION: 255, MESSAGE: 2_048, TRACEBACK: 16_384}

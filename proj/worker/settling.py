@@ -18,7 +18,7 @@ from proj.settlement.outcome import Outcome
 from proj.settlement.settling import copy_if_needed
 from proj.topology.names import dead_letter_queue_name
 from proj.worker.beside import BesideLoop
-from proj.worker.decoding import original_of
+from proj.worker.decoding import original_of, tolerate
 from proj.worker.waiting import Waiting
 
 __all__ = ["Settler"]
@@ -154,12 +154,8 @@ class Settler:
             self.waiting.add(job, refusal)
 
     def connect(self) -> Any:
-        """Return a connection for copies, each wait of which is bounded."""
-        connection = self.consumer.app.connection_for_write(connect_timeout=TIMEOUT_SECONDS)
-        connection.transport_options = {
-            **connection.transport_options,
-            "read_timeout": TIMEOUT_SECONDS,
-            "write_timeout": TIMEOUT_SECONDS,
-        }
+        """Return a connection for copies."""
+        # Tolerant, for the broker may return a message that py-amqp cannot decode.
+        connection = tolerate(self.consumer.app.connection_for_write())
         connection.connect()
         return connection

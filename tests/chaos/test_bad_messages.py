@@ -153,14 +153,14 @@ def take_letters(channel: Any, scene: Scene, letters: dict[str, Any]) -> None:
 
 def without_ours(properties: bytes) -> dict[bytes, bytes]:
     """Return the headers of a dead letter without what its death added."""
-    ours = {name.encode() for name in (*letter.HEADERS, *BROKERS_OWN, "x-dead-letter-expiration")}
+    ours = {name.encode() for name in (*letter.HEADERS, *BROKERS_OWN)}
     return {key: value for key, value in headers_in(properties) if key not in ours}
 
 
 def as_copied(properties: bytes) -> dict[bytes, bytes]:
     """Return the headers of an original, as a copy of it has them."""
     gone = {name.encode() for name in (*letter.HEADERS, *BROKERS_OWN)}
-    renamed = {b"CC": b"x-cc"}
+    renamed = {b"CC": letter.CARBON_COPY.encode()}
     return {
         renamed.get(key, key): value for key, value in headers_in(properties) if key not in gone
     }

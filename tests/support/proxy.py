@@ -84,6 +84,11 @@ class Proxy:
         self._listener.close()
         self.cut()
 
+    def listen_again(self) -> None:
+        """Take connections again after :meth:`refuse`, at the same port."""
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        Thread(target=self._accept, daemon=True).start()
+
     def _set_held(self, directions: set[str]) -> None:
         with self._changed:
             self._held = directions
