@@ -14,7 +14,7 @@ from amqp.basic_message import Message
 from amqp.exceptions import MessageNacked
 
 from proj.broker import deadline
-from proj.broker.channel import Blocked, Returned, Unconfirmed
+from proj.broker.channel import Blocked, Channel, Returned, Unconfirmed
 from proj.dead_letters import letter, properties
 from proj.topology.names import DEFAULT_EXCHANGE
 
@@ -27,6 +27,9 @@ BROKER_HEADERS = ("x-delivery-count", "x-acquired-count")
 
 ROOM_IN_FRAME_BYTES = 64
 """What a content header frame holds beside the properties: 8 of frame, 12 of header, and spare."""
+
+ANY_FRAME_BYTES = 131_072
+"""RabbitMQ's own ``frame_max``, for transports that have none."""
 
 SHORTENABLE = (letter.TRACEBACK, letter.MESSAGE, letter.EXCEPTION)
 """Headers left out, in this order, where the frame has no room for them."""
@@ -73,13 +76,15 @@ class Copies:
         """
 
         def publish_copy(channel: Any) -> None:
-            copy = _copy(
+            frame_max = getattr(channel.connection, "frame_max", ANY_FRAME_BYTES)
+            edited = _edited(
                 original,
                 headers,
                 user=self._connection.userid,
                 drop_expiration=drop_expiration,
-                longest_bytes=channel.connection.frame_max - ROOM_IN_FRAME_BYTES,
+                longest_bytes=frame_max - ROOM_IN_FRAME_BYTES,
             )
+            copy = _message(channel, original.body, edited)
             channel.basic_publish(copy, DEFAULT_EXCHANGE, queue, mandatory=True)
 
         try:
@@ -135,14 +140,29 @@ class RawMessage(Message):
         return self.raw_properties
 
 
-def _copy(
+def _message(channel: Any, body: bytes, raw_properties: bytes) -> Any:
+    """Return the message for ``channel``; one that is not AMQP's takes no bytes."""
+    if isinstance(channel, Channel):
+        return RawMessage(body, raw_properties)
+    read = properties.decode(raw_properties)
+    return channel.prepare_message(
+        body,
+        priority=read.pop("priority", None),
+        content_type=read.pop("content_type", None),
+        content_encoding=read.pop("content_encoding", None),
+        headers=read.pop("application_headers", {}),
+        properties=read,
+    )
+
+
+def _edited(
     original: Original,
     headers: Mapping[str, str | int],
     *,
     user: str,
     drop_expiration: bool,
     longest_bytes: int,
-) -> RawMessage:
+) -> bytes:
     fitting = dict(headers)
     drop = set()
     expiration = properties.field(original.properties, "expiration")
@@ -166,7 +186,7 @@ def _copy(
             drop=drop,
         )
         if len(edited) <= longest_bytes:
-            return RawMessage(original.body, edited)
+            return edited
     raise CopyRefused(
         f"its headers and ours, {len(edited)} bytes, do not fit into one frame of {longest_bytes}"
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from struct import pack
-from typing import Any
+from typing import Any, cast
 
 import amqp
 from amqp import spec
@@ -18,7 +18,7 @@ from amqp.method_framing import frame_handler
 from proj.dead_letters import properties
 from proj.dead_letters.copying import Original
 
-__all__ = ["decode_error", "original_of", "tolerate"]
+__all__ = ["decode_error", "keep_original", "original_of", "tolerate"]
 
 
 def tolerate(connection: Any) -> Any:
@@ -29,10 +29,39 @@ def tolerate(connection: Any) -> Any:
     return connection
 
 
-def original_of(message: Any) -> Original | None:
-    """Return the bytes of a Kombu ``message``; None if it came over another transport than ours."""
+def keep_original(message: Any) -> None:
+    """Keep what ``message`` (Kombu's) is now: its headers and body are about to be replaced."""
+    message.original = original_of(message)
+
+
+def original_of(message: Any) -> Original:
+    """Return the bytes of ``message`` (Kombu's) as they were delivered."""
+    kept = getattr(message, "original", None)
+    if kept is not None:
+        return cast("Original", kept)
     raw = getattr(message, "raw", None)
-    return None if raw is None else Original(bytes(raw.original_body), bytes(raw.raw_properties))
+    if raw is not None:
+        return Original(bytes(raw.original_body), bytes(raw.raw_properties))
+    return _written(message)
+
+
+def _written(message: Any) -> Original:
+    """Return a message of another transport as AMQP writes it; Kombu has decompressed its body."""
+    headers = {key: value for key, value in message.headers.items() if key != "compression"}
+    texts = ("correlation_id", "reply_to", "message_id", "type", "app_id")
+    numbers = ("delivery_mode", "priority")
+    known = {name: message.properties.get(name) for name in (*texts, *numbers)}
+    written = amqp.basic_message.Message(
+        content_type=message.content_type,
+        content_encoding=message.content_encoding,
+        application_headers=headers,
+        **known,
+    )
+    body = message.body
+    return Original(
+        body.encode() if isinstance(body, str) else bytes(body),
+        written._serialize_properties(),  # noqa: SLF001 - py-amqp writes properties nowhere else
+    )
 
 
 def decode_error(message: Any) -> Exception | None:

@@ -13,7 +13,7 @@ from proj.dead_letters.reasons import Reason
 from proj.settlement.attempts import may_have_begun
 from proj.settlement.decision import Action, Decision
 from proj.settlement.outcome import failed
-from proj.worker.decoding import decode_error
+from proj.worker.decoding import decode_error, keep_original
 from proj.worker.failing import record_failure
 from proj.worker.plain import as_task_message, is_plain
 
@@ -81,6 +81,7 @@ class Receiver:
                 self.settler.carry_out(message, decision)
                 return False
         if self.plain_message_task and is_plain(message):
+            keep_original(message)
             try:
                 as_task_message(message, self.plain_message_task)
             except (UnicodeDecodeError, LookupError) as problem:
@@ -112,6 +113,7 @@ class Receiver:
                 eventer=self.consumer.event_dispatcher,
                 task=task,
             )
+            self.settler.unsettled.discard(request)
             record_failure(request, _raised(AttemptsExhausted(decision.error.message)))
         except Exception:
             logger.exception("The failure of a task whose attempts are exhausted is not recorded")

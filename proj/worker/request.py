@@ -76,7 +76,7 @@ class SettledRequest(Request):
         late = not self.acknowledged
         self.acknowledged = True
         decision = self.settler.decide(
-            self.message, self.outcome, self.task.name, has_begun=self.time_start is not None
+            self.message, self.outcome, self.task.name, has_begun=self._has_begun()
         )
         self.settler.carry_out(self.message, decision, self.task.name, acknowledge=late)
 
@@ -114,6 +114,10 @@ class SettledRequest(Request):
                 self.acknowledge()
             else:
                 super().on_failure(exc_info, send_failed_event, return_ok)
+
+    def _has_begun(self) -> bool:
+        # A process that is lost before it has told that it began must count: nothing loops.
+        return self.time_start is not None or self.outcome.ending is Ending.TRY_AGAIN
 
     def _is_last(self, outcome: Outcome) -> bool:
         """Return whether the limit forbids the try that Celery would ask for now."""

@@ -5,12 +5,14 @@ A usual message never comes here: success acknowledges, as in Celery.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from celery.utils.log import get_logger
 
 from proj.dead_letters.copying import Copies, CopyRefused, Original
+from proj.dead_letters.properties import decode
 from proj.settings import Settings
 from proj.settlement.decision import Action, Decision, before_it_begins, decide
 from proj.settlement.delivery import Delivery, Limits
@@ -54,12 +56,11 @@ class Settler:
 
     def delivery(self, message: Any, task: str | None = None) -> Delivery:
         """Return ``message`` (Kombu's) as settlement sees it."""
-        raw = getattr(message, "raw", None)
-        source = message if raw is None else raw
-        headers = (source.properties.get("application_headers") if raw else message.headers) or {}
+        original = original_of(message)
+        headers = _headers_of(message, original)
         name = task or headers.get("task")
         return Delivery(
-            original=original_of(message) or Original(b"", b"\0\0"),
+            original=original,
             headers=headers,
             queue=self.consumer.subscription.queue_of(message),
             redelivered=bool(message.delivery_info.get("redelivered")),
@@ -159,3 +160,9 @@ class Settler:
         connection = tolerate(self.consumer.app.connection_for_write())
         connection.connect()
         return connection
+
+
+def _headers_of(message: Any, original: Original) -> Mapping[str, Any]:
+    raw = getattr(message, "raw", None)
+    read = decode(original.properties) if raw is None else raw.properties
+    return cast("Mapping[str, Any]", read.get("application_headers") or {})

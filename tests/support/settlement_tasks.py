@@ -31,6 +31,8 @@ if timeout := os.environ.get("TEST_CONSUMER_TIMEOUT_MILLISECONDS"):
     app.conf.task_queues = [
         WorkQueue(read({}, os.environ), consumer_arguments={"x-consumer-timeout": int(timeout)})
     ]
+if consumer := os.environ.get("TEST_CONSUMER"):
+    app.conf.worker_consumer = consumer
 plugin.install(app)
 
 
@@ -181,3 +183,8 @@ def lose_consumer(panel: Any) -> str:
     for tag in tasks._active_tags.values():  # noqa: SLF001 - this is the fault
         tasks.channel.basic_cancel(tag)
     return "lost"
+
+
+@app.task(name="idle", ignore_result=True)
+def idle() -> None:
+    """Do nothing, as fast as possible."""
