@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from billiard.einfo import ExceptionInfo
 from celery import signals
+from celery.exceptions import WorkerLostError
 from kombu.utils.encoding import safe_repr
 
-__all__ = ["record_failure"]
+from proj.worker.outcomes import error_of
+
+__all__ = ["raised", "record_failure"]
+
+
+def raised(error: Exception) -> ExceptionInfo:
+    """Return ``error`` as if it had just been raised in the pool."""
+    try:
+        raise error
+    except type(error):
+        return ExceptionInfo()
 
 
 def record_failure(request: Any, exc_info: Any) -> None:
@@ -15,8 +27,10 @@ def record_failure(request: Any, exc_info: Any) -> None:
 
     What the result backend raises goes through; signals and events have then not been sent.
     """
-    error = exc_info.exception
-    error = getattr(error, "exc", error)
+    if isinstance(error_of(exc_info), (SystemExit, KeyboardInterrupt)):
+        # Celery's own word for a process that left in mid-task; no backend stores a SystemExit.
+        exc_info = raised(WorkerLostError(f"Worker exited prematurely: {error_of(exc_info)!r}"))
+    error = error_of(exc_info)
     request.task.backend.mark_as_failure(
         request.id,
         error,

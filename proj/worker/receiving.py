@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from billiard.einfo import ExceptionInfo
 from celery.utils.log import get_logger
 
 from proj.dead_letters.letter import ErrorDetails
@@ -14,7 +13,7 @@ from proj.settlement.attempts import may_have_begun
 from proj.settlement.decision import Action, Decision
 from proj.settlement.outcome import failed
 from proj.worker.decoding import decode_error, keep_original
-from proj.worker.failing import record_failure
+from proj.worker.failing import raised, record_failure
 from proj.worker.plain import as_task_message, is_plain
 
 __all__ = ["Receiver"]
@@ -114,16 +113,9 @@ class Receiver:
                 task=task,
             )
             self.settler.unsettled.discard(request)
-            record_failure(request, _raised(AttemptsExhausted(decision.error.message)))
+            record_failure(request, raised(AttemptsExhausted(decision.error.message)))
         except Exception:
             logger.exception("The failure of a task whose attempts are exhausted is not recorded")
-
-
-def _raised(error: Exception) -> ExceptionInfo:
-    try:
-        raise error
-    except type(error):
-        return ExceptionInfo()
 
 
 def _nothing(*_: Any, **__: Any) -> None:

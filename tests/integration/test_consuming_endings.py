@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 
+import celery
 import pytest
 
 from proj.dead_letters.reasons import Reason
 from tests.support.settlement_scene import Scene
 
 pytest_plugins = ["tests.support.settlement_fixtures"]
+
+# Celery stores a failure for a rejected message since 5.7.
+CELERY_STORES_NO_FAILURE = {"retry"} | ({"refuse"} if celery.VERSION < (5, 7) else set())
 
 
 def test_success_and_ignore_are_acknowledged_and_leave_no_letter(scene: Scene) -> None:
@@ -92,6 +96,7 @@ def test_a_task_that_will_not_end_well_is_one_letter_with_its_reason(
     }
     if task != "retry":  # Its last run may store its result before the first stores RETRY.
         assert letter.attempts == max(runs, 1)
+    if task not in CELERY_STORES_NO_FAILURE:
         assert '"FAILURE"' in scene.result(task_id)
     assert worker.process is not None
     assert worker.process.poll() is None, "the worker goes on"
