@@ -76,6 +76,7 @@ class Consumer(CeleryConsumer):
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Forget what came over the connection: the broker delivers it again."""
         self.settler.forget()
+        self.subscription.on_connection_error(exc)
         self.stopping.on_connection_lost()
         with warnings.catch_warnings():
             # Celery warns that a setting of ours will have another default one day.

@@ -1,7 +1,8 @@
 """Tells the broker how long a delivery may stay unacknowledged: as long as the tasks may run.
 
 RabbitMQ's default of 30 minutes would deliver a longer task a second time while it still runs. As
-a consumer's argument it needs no change of the queue, and older brokers do not look at it.
+a consumer's argument it needs no change of the queue. Quorum queues of RabbitMQ 4.3 take it, older
+brokers do not look at it, and classic queues of 4.3, which have no consumer timeout, refuse it.
 https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout
 """
 
@@ -10,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["apply_consumer_timeout", "consumer_timeout_milliseconds"]
+__all__ = ["CONSUMER_TIMEOUT", "apply_consumer_timeout", "consumer_timeout_milliseconds"]
 
-ARGUMENT = "x-consumer-timeout"
+CONSUMER_TIMEOUT = "x-consumer-timeout"
 
 SHORTEST_SECONDS = 1_800
 """RabbitMQ's own default, which also leaves time to messages that wait for their rate limit."""
@@ -28,7 +29,10 @@ def apply_consumer_timeout(queues: Iterable[Any], app: Any) -> None:
     """Give each of ``queues`` (Kombu's) the argument, unless its owner has given it one."""
     milliseconds = consumer_timeout_milliseconds(app)
     for queue in queues:
-        queue.consumer_arguments = {ARGUMENT: milliseconds, **(queue.consumer_arguments or {})}
+        queue.consumer_arguments = {
+            CONSUMER_TIMEOUT: milliseconds,
+            **(queue.consumer_arguments or {}),
+        }
 
 
 def consumer_timeout_milliseconds(app: Any) -> int:

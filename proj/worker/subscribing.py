@@ -8,7 +8,7 @@ from typing import Any
 from celery.utils.log import get_logger
 from kombu.common import ignore_errors
 
-from proj.worker.consumer_timeout import apply_consumer_timeout
+from proj.worker.consumer_timeout import CONSUMER_TIMEOUT, apply_consumer_timeout
 
 __all__ = ["Subscription"]
 
@@ -21,6 +21,8 @@ class Subscription:
     def __init__(self, consumer: Any) -> None:
         self.consumer = consumer
         self.last_delivery = time.monotonic()
+        settings = consumer.work_queue_settings
+        self._asks_for_timeout = (settings.ownership, settings.type) != ("arguments", "classic")
         self._ended: dict[str, str] = {}
 
     def begin(self) -> None:
@@ -29,7 +31,17 @@ class Subscription:
         self.note_delivery()
         tasks = self.consumer.task_consumer
         tasks.channel.on_cancelled = self._on_cancelled
-        apply_consumer_timeout(tasks.queues, self.consumer.app)
+        if self._asks_for_timeout:
+            apply_consumer_timeout(tasks.queues, self.consumer.app)
+
+    def on_connection_error(self, error: Exception) -> None:
+        """Ask for less next time, where the broker refused a consumer for what it asked.
+
+        Classic queues of RabbitMQ 4.3 refuse a consumer timeout, quorum queues have one, and the
+        type of a queue that a policy owns is the broker's secret.
+        """
+        if CONSUMER_TIMEOUT in str(error):
+            self._asks_for_timeout = False
 
     def note_delivery(self) -> None:
         """Remember that the broker has delivered something now."""

@@ -142,6 +142,18 @@ def test_a_task_longer_than_the_consumer_timeout_keeps_connection_and_neighbours
     assert "no callbacks" not in worker.log()
 
 
+def test_a_queue_whose_type_nobody_told_is_consumed_from(scene: Scene) -> None:
+    """Owned by a policy, a queue may be of any type: what it refuses is not asked for again."""
+    for queue in (scene.queue, scene.broker.letters_queue):
+        scene.broker.channel.queue_delete(queue)
+    worker = scene.worker(environment={"WORK_QUEUE_OWNERSHIP": "policy"})
+
+    scene.send("note", "whatever")
+
+    scene.wait_begun("whatever")
+    assert worker.log().count("Connection to broker lost") <= 1
+
+
 def port_of(url: str) -> int:
     """Return the broker's port."""
     return urlsplit(url).port or 5672
