@@ -97,6 +97,9 @@ class Settler:
             if acknowledge:
                 self.acknowledge(message)
             return
+        if acknowledge and is_back(message):
+            logger.warning("Delivery %s is with the broker again: no copy.", message.delivery_tag)
+            return
         job = Job(message, self.delivery(message, task), decision, acknowledge)
         if decision.action is Action.DEAD_LETTER:
             logger.error(
@@ -151,7 +154,7 @@ class Settler:
             self.waiting.took(job)
             if job.acknowledge:
                 self.acknowledge(job.message)
-        else:
+        elif not is_back(job.message):
             self.waiting.add(job, refusal)
 
     def connect(self) -> Any:
@@ -160,6 +163,11 @@ class Settler:
         connection = tolerate(self.consumer.app.connection_for_write())
         connection.connect()
         return connection
+
+
+def is_back(message: Any) -> bool:
+    """Return whether the connection of ``message`` is gone, and the broker delivers it again."""
+    return getattr(message.channel, "connection", None) is None
 
 
 def _headers_of(message: Any, original: Original) -> Mapping[str, Any]:

@@ -35,8 +35,6 @@ class Waiting:
     def add(self, job: Job, refusal: Exception) -> None:
         """Keep ``job`` for another try; its process is free for other messages."""
         consumer = self.settler.consumer
-        if getattr(job.message.channel, "connection", None) is None:
-            return  # Its connection is gone: the broker delivers it again.
         is_new = id(job.message) not in self.jobs
         self.jobs[id(job.message)] = job
         self._say(job, refusal)

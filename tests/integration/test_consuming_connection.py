@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from urllib.parse import urlsplit
 
@@ -35,6 +36,23 @@ def test_a_connection_lost_in_mid_task_costs_one_more_run_and_nothing_else(scene
         scene.wait_empty()
         assert not scene.broker.take_letters()
         assert "Unrecoverable" not in worker.log()
+
+
+def test_a_process_lost_after_the_connection_makes_no_second_message(scene: Scene) -> None:
+    """The broker has the message again already: a copy beside it would be one too many."""
+    with Proxy(port_of(scene.url)) as proxy:
+        worker = scene.worker(concurrency=1, url=through(proxy, scene.url))
+        scene.send("sleep", "running", 60)
+        scene.wait_begun("running")
+        proxy.refuse()
+        worker.wait_for_log("Connection to broker lost")
+        os.kill(worker.pool_pids()[0], signal.SIGKILL)
+        proxy.listen_again()
+        scene.wait_begun("running", 2)
+
+        assert scene.broker.waiting() == 0
+        worker.kill()
+        wait_until(scene.broker.waiting, lambda count: count == 1, what="one message, not two")
 
 
 def test_a_worker_waits_for_its_broker_for_as_long_as_it_takes(scene: Scene) -> None:
