@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from celery.exceptions import InvalidTaskError, TimeLimitExceeded
 from celery.utils.log import get_logger
 from celery.worker.request import Request
+from celery.worker.state import task_ready
 
 from proj.dead_letters.letter import ErrorDetails
 from proj.dead_letters.reasons import Reason
@@ -104,12 +105,14 @@ class SettledRequest(Request):
     ) -> None:
         """Tell of a failure as Celery does, and settle."""
         if self.is_given_back:
+            task_ready(self)
             return
         error = error_of(exc_info)
         outcome = outcome_of(self, error, str(exc_info.traceback))
         with self._ending(outcome):
             if isinstance(error, MemoryError) or self._is_last(outcome):
                 # Celery would end the worker, or ask for one more try.
+                task_ready(self)
                 record_failure(self, exc_info)
                 self.acknowledge()
             else:

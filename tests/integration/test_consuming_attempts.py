@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 from proj.dead_letters.reasons import Reason
 from tests.support.settlement_scene import Scene
 from tests.support.waiting import wait_until
@@ -55,12 +57,14 @@ def test_the_limit_counts_what_earlier_copies_told(scene: Scene) -> None:
     """A message begun four times before has one attempt left."""
     scene.send("kill_process", "fifth", **{"x-attempts": 4})
     scene.send("kill_process", "none-left", **{"x-attempts": 5})
-    scene.worker()
+    worker = scene.worker()
 
     letters = scene.wait_letters(2)
 
     assert {letter.attempts for letter, _, _ in letters} == {5}
     assert scene.begun() == {"fifth": 1}
+    worker.signal(signal.SIGTERM)
+    assert worker.wait_end(10) == 0, "nothing runs any more that a stop would wait for"
 
 
 def has_ended(worker: Worker) -> bool:
