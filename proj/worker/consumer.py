@@ -15,6 +15,7 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from proj.configuration import work_queue_settings
 from proj.dead_letters.reasons import Reason
 from proj.errors import WorkQueueError
+from proj.topology import delays
 from proj.worker.decoding import tolerate
 from proj.worker.pool import keep_processes_free
 from proj.worker.receiving import Receiver
@@ -63,7 +64,11 @@ class Consumer(CeleryConsumer):
         super().update_strategies()
 
     def create_task_handler(self, *arguments: Any, **options: Any) -> Callable[[Any], None]:
-        """Return Celery's handler of a delivered message, guarded by ours."""
+        """Return Celery's handler of a delivered message, guarded by ours.
+
+        Raises :class:`proj.errors.DelaysRefused` where the broker takes no delayed tasks.
+        """
+        delays.declare(self.connection, self.work_queue_settings)
         self.subscription.begin()
         return self.receiver.guarding(super().create_task_handler(*arguments, **options))
 

@@ -18,6 +18,7 @@ from celery.utils.serialization import get_pickled_exception
 
 from proj.dead_letters.letter import ErrorDetails
 from proj.dead_letters.reasons import Reason
+from proj.errors import PublishError
 from proj.settlement.outcome import DONE, Outcome, failed, try_again
 
 __all__ = ["error_of", "outcome_of"]
@@ -46,7 +47,9 @@ def outcome_of(request: Any, error: BaseException, traceback: str) -> Outcome:
 
 def _asks_for_another_try(request: Any, error: BaseException) -> bool:
     if isinstance(error, Reject):
-        return bool(error.requeue)
+        # Celery rejects a task for good whose retry() could not be published. Ours does not, and a
+        # team's own task class is treated alike here.
+        return bool(error.requeue) or isinstance(error.reason, PublishError)
     task = request.task
     return isinstance(error, PROCESS_LOST) and task.acks_late and task.reject_on_worker_lost
 
