@@ -5,7 +5,7 @@ The original may be acknowledged once :meth:`Copies.publish` has returned.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -68,11 +68,13 @@ class Copies:
         headers: Mapping[str, str | int],
         *,
         drop_expiration: bool,
+        drop_headers: Sequence[str] = letter.HEADERS,
     ) -> None:
         """Publish a copy of ``original`` to ``queue``; return once the broker has confirmed it.
 
         Raises :class:`CopyRefused` when the queue is gone or full, or nothing was heard in time.
         ``drop_expiration``: a dead letter must not expire; a copy to try again still may.
+        ``drop_headers``: what an earlier death left, which ``headers`` replace as a whole.
         """
 
         def publish_copy(channel: Any) -> None:
@@ -82,6 +84,7 @@ class Copies:
                 headers,
                 user=self._connection.userid,
                 drop_expiration=drop_expiration,
+                drop_headers=drop_headers,
                 longest_bytes=frame_max - ROOM_IN_FRAME_BYTES,
             )
             copy = _message(channel, original.body, edited)
@@ -161,6 +164,7 @@ def _edited(
     *,
     user: str,
     drop_expiration: bool,
+    drop_headers: Sequence[str],
     longest_bytes: int,
 ) -> bytes:
     fitting = dict(headers)
@@ -180,7 +184,7 @@ def _edited(
         edited = properties.edit(
             original.properties,
             headers=fitting,
-            drop_headers=(*letter.HEADERS, *BROKER_HEADERS),
+            drop_headers=(*drop_headers, *BROKER_HEADERS),
             # The broker would send the copy to these queues too.
             rename_headers={"CC": letter.CARBON_COPY},
             drop=drop,

@@ -12,16 +12,16 @@ from tests.support.worker import Worker
 pytest_plugins = ["tests.support.settlement_fixtures"]
 
 
-def test_a_message_that_kills_the_whole_worker_is_begun_five_times(scene: Scene) -> None:
+def test_a_message_that_kills_the_whole_worker_is_begun_five_times(any_scene: Scene) -> None:
     """Nobody is left to write a count down, on a classic queue not even the broker; still, five."""
-    task_id = scene.send("kill_worker", "killer")
+    task_id = any_scene.send("kill_worker", "killer")
     for number in range(3):
-        scene.send("note", f"neighbour-{number}")
+        any_scene.send("note", f"neighbour-{number}")
 
-    waiting, letters_queue = scene.broker.waiting, scene.broker.letters_queue
+    waiting, letters_queue = any_scene.broker.waiting, any_scene.broker.letters_queue
     deaths = 0
     for number in range(10):
-        worker = scene.worker(f"w{number}", ready=False)
+        worker = any_scene.worker(f"w{number}", ready=False)
         wait_until(
             lambda worker=worker: has_ended(worker) or waiting(letters_queue),  # type: ignore[misc]
             what="the worker is dead, or the message a dead letter",
@@ -30,39 +30,39 @@ def test_a_message_that_kills_the_whole_worker_is_begun_five_times(scene: Scene)
             break
         deaths += 1
 
-    ((letter, _, _),) = scene.wait_letters()
+    ((letter, _, _),) = any_scene.wait_letters()
     assert deaths == 5
-    assert scene.begun()["killer"] == 5
+    assert any_scene.begun()["killer"] == 5
     assert letter.reason is Reason.ATTEMPTS_EXHAUSTED
     assert letter.attempts == 5
-    assert '"FAILURE"' in scene.result(task_id)
+    assert '"FAILURE"' in any_scene.result(task_id)
     for number in range(3):
-        scene.wait_begun(f"neighbour-{number}")
+        any_scene.wait_begun(f"neighbour-{number}")
 
 
-def test_a_count_from_elsewhere_is_not_believed_blindly(scene: Scene) -> None:
+def test_a_count_from_elsewhere_is_not_believed_blindly(any_scene: Scene) -> None:
     """Headers of a count that a client or a shovel brought along neither shield nor condemn."""
-    scene.send("note", "forged-broker-count", **{"x-delivery-count": 9_000})
-    scene.send("note", "forged-text", **{"x-attempts": "many", "x-delivery-count": "few"})
-    scene.send("note", "forged-negative", **{"x-attempts": -7})
-    scene.worker()
+    any_scene.send("note", "forged-broker-count", **{"x-delivery-count": 9_000})
+    any_scene.send("note", "forged-text", **{"x-attempts": "many", "x-delivery-count": "few"})
+    any_scene.send("note", "forged-negative", **{"x-attempts": -7})
+    any_scene.worker()
 
     for name in ("forged-broker-count", "forged-text", "forged-negative"):
-        scene.wait_begun(name)
-    scene.wait_empty()
-    assert not scene.broker.take_letters()
+        any_scene.wait_begun(name)
+    any_scene.wait_empty()
+    assert not any_scene.broker.take_letters()
 
 
-def test_the_limit_counts_what_earlier_copies_told(scene: Scene) -> None:
+def test_the_limit_counts_what_earlier_copies_told(any_scene: Scene) -> None:
     """A message begun four times before has one attempt left."""
-    scene.send("kill_process", "fifth", **{"x-attempts": 4})
-    scene.send("kill_process", "none-left", **{"x-attempts": 5})
-    worker = scene.worker()
+    any_scene.send("kill_process", "fifth", **{"x-attempts": 4})
+    any_scene.send("kill_process", "none-left", **{"x-attempts": 5})
+    worker = any_scene.worker()
 
-    letters = scene.wait_letters(2)
+    letters = any_scene.wait_letters(2)
 
     assert {letter.attempts for letter, _, _ in letters} == {5}
-    assert scene.begun() == {"fifth": 1}
+    assert any_scene.begun() == {"fifth": 1}
     worker.signal(signal.SIGTERM)
     assert worker.wait_end(10) == 0, "nothing runs any more that a stop would wait for"
 

@@ -16,33 +16,33 @@ pytest_plugins = ["tests.support.settlement_fixtures"]
 CELERY_STORES_NO_FAILURE = {"retry"} | ({"refuse"} if celery.VERSION < (5, 7) else set())
 
 
-def test_success_and_ignore_are_acknowledged_and_leave_no_letter(scene: Scene) -> None:
+def test_success_and_ignore_are_acknowledged_and_leave_no_letter(any_scene: Scene) -> None:
     """What needs nobody's attention is gone from the broker."""
-    scene.send("note", "well")
-    scene.send("ignore", "ignored")
-    scene.send("fail_forgotten", "forgotten")
-    scene.send("fail", "last")
-    scene.worker()
+    any_scene.send("note", "well")
+    any_scene.send("ignore", "ignored")
+    any_scene.send("fail_forgotten", "forgotten")
+    any_scene.send("fail", "last")
+    any_scene.worker()
 
-    (letter, _, _), *others = scene.wait_letters()
+    (letter, _, _), *others = any_scene.wait_letters()
 
     assert letter.task == "fail"
     assert not others
-    assert scene.begun() == {"well": 1, "ignored": 1, "forgotten": 1, "last": 1}
-    scene.wait_empty()
+    assert any_scene.begun() == {"well": 1, "ignored": 1, "forgotten": 1, "last": 1}
+    any_scene.wait_empty()
 
 
 def test_a_failure_is_kept_with_all_that_explains_it_and_its_result_is_failure(
-    scene: Scene,
+    any_scene: Scene,
 ) -> None:
     """The letter tells what raised, where, when and how often; the message itself is unchanged."""
-    task_id = scene.send("fail", "kept", "x" * 10_000, custom="header")
-    worker = scene.worker()
+    task_id = any_scene.send("fail", "kept", "x" * 10_000, custom="header")
+    worker = any_scene.worker()
 
-    ((letter, properties, body),) = scene.wait_letters()
+    ((letter, properties, body),) = any_scene.wait_letters()
 
     assert letter.reason is Reason.FAILED
-    assert (letter.task, letter.queue, letter.attempts) == ("fail", scene.queue, 1)
+    assert (letter.task, letter.queue, letter.attempts) == ("fail", any_scene.queue, 1)
     assert letter.error.exception == "ValueError"
     assert letter.error.message.startswith("xxxx")
     assert "raise ValueError(text)" in letter.error.traceback
@@ -53,7 +53,7 @@ def test_a_failure_is_kept_with_all_that_explains_it_and_its_result_is_failure(
     assert json.loads(body) == [["kept", "x" * 10_000], {}, {}]
     assert properties.headers["custom"] == "header"
     assert properties.correlation_id == task_id
-    assert '"FAILURE"' in scene.result(task_id)
+    assert '"FAILURE"' in any_scene.result(task_id)
     assert sum(len(str(value)) for value in properties.headers.values()) < 25_000
 
 
@@ -75,66 +75,66 @@ def test_a_failure_is_kept_with_all_that_explains_it_and_its_result_is_failure(
     ],
 )
 def test_a_task_that_will_not_end_well_is_one_letter_with_its_reason(
-    scene: Scene, task: str, reason: Reason, runs: int
+    any_scene: Scene, task: str, reason: Reason, runs: int
 ) -> None:
     """It ran exactly as often as it may, its result is FAILURE, and its neighbours all ran."""
     neighbours = [f"before-{number}" for number in range(3)]
     for name in neighbours:
-        scene.send("note", name)
-    task_id = scene.send(task, "it")
-    scene.send("note", "after")
-    worker = scene.worker(concurrency=2)
+        any_scene.send("note", name)
+    task_id = any_scene.send(task, "it")
+    any_scene.send("note", "after")
+    worker = any_scene.worker(concurrency=2)
 
-    ((letter, _, _),) = scene.wait_letters()
+    ((letter, _, _),) = any_scene.wait_letters()
 
     assert letter.reason is reason
     assert letter.task == task
-    scene.wait_begun("after")
-    assert scene.begun() == {
+    any_scene.wait_begun("after")
+    assert any_scene.begun() == {
         **dict.fromkeys([*neighbours, "after"], 1),
         **({"it": runs} if runs else {}),
     }
     if task != "retry":  # Its last run may store its result before the first stores RETRY.
         assert letter.attempts == max(runs, 1)
     if task not in CELERY_STORES_NO_FAILURE:
-        assert '"FAILURE"' in scene.result(task_id)
+        assert '"FAILURE"' in any_scene.result(task_id)
     assert worker.process is not None
     assert worker.process.poll() is None, "the worker goes on"
 
 
-def test_an_expired_task_is_a_letter_and_a_revoked_one_is_not(scene: Scene) -> None:
+def test_an_expired_task_is_a_letter_and_a_revoked_one_is_not(any_scene: Scene) -> None:
     """Too late is worth knowing; revoked is what somebody wanted."""
-    scene.send("note", "late", expires="2020-01-01T00:00:00+00:00")
-    scene.worker()
+    any_scene.send("note", "late", expires="2020-01-01T00:00:00+00:00")
+    any_scene.worker()
 
-    ((letter, _, _),) = scene.wait_letters()
+    ((letter, _, _),) = any_scene.wait_letters()
 
     assert letter.reason is Reason.EXPIRED
-    assert not scene.begun()
+    assert not any_scene.begun()
 
 
-def test_a_task_that_the_worker_does_not_know_is_a_letter_and_a_failure(scene: Scene) -> None:
+def test_a_task_that_the_worker_does_not_know_is_a_letter_and_a_failure(any_scene: Scene) -> None:
     """A deployment that forgot a module loses no message."""
-    task_id = scene.send("tasks.of.another.release", "x")
-    scene.worker()
+    task_id = any_scene.send("tasks.of.another.release", "x")
+    any_scene.worker()
 
-    ((letter, _, _),) = scene.wait_letters()
+    ((letter, _, _),) = any_scene.wait_letters()
 
     assert letter.reason is Reason.UNKNOWN_TASK
     assert letter.task == "tasks.of.another.release"
-    assert '"FAILURE"' in scene.result(task_id)
+    assert '"FAILURE"' in any_scene.result(task_id)
 
 
-def test_a_result_backend_that_raises_loses_nothing(scene: Scene) -> None:
+def test_a_result_backend_that_raises_loses_nothing(any_scene: Scene) -> None:
     """A task whose failure, or success, cannot be stored is a letter; the worker goes on."""
-    scene.send("fail", "unstorable")
-    scene.send("refuse", "refused")
-    scene.send("note", "success")
-    scene.send("note", "next")
-    scene.worker(environment={"TEST_RESULT_BACKEND": "tests.support.broken_backend:Backend"})
+    any_scene.send("fail", "unstorable")
+    any_scene.send("refuse", "refused")
+    any_scene.send("note", "success")
+    any_scene.send("note", "next")
+    any_scene.worker(environment={"TEST_RESULT_BACKEND": "tests.support.broken_backend:Backend"})
 
-    letters = scene.wait_letters(4)
+    letters = any_scene.wait_letters(4)
 
     assert {letter.reason for letter, _, _ in letters} == {Reason.FAILED, Reason.REJECTED}
-    assert set(scene.begun().values()) == {1}
-    scene.wait_empty()
+    assert set(any_scene.begun().values()) == {1}
+    any_scene.wait_empty()

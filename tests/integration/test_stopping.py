@@ -12,18 +12,18 @@ from tests.support.settlement_scene import Scene
 pytest_plugins = ["tests.support.settlement_fixtures"]
 
 
-def test_sigterm_lets_a_running_task_end_and_takes_no_new_message(scene: Scene) -> None:
+def test_sigterm_lets_a_running_task_end_and_takes_no_new_message(any_scene: Scene) -> None:
     """What runs ends and is acknowledged; what waits stays in the queue; exit code 0."""
-    worker = scene.worker(concurrency=1)
-    scene.send("sleep", "running", 2)
-    scene.wait_begun("running")
-    scene.send("note", "waiting")
+    worker = any_scene.worker(concurrency=1)
+    any_scene.send("sleep", "running", 2)
+    any_scene.wait_begun("running")
+    any_scene.send("note", "waiting")
 
     worker.signal(signal.SIGTERM)
 
     assert worker.wait_end(10) == 0
-    assert scene.begun() == {"running": 1, "running-ended": 1}
-    assert scene.broker.waiting() == 1, "the message that waits, and no other"
+    assert any_scene.begun() == {"running": 1, "running-ended": 1}
+    assert any_scene.broker.waiting() == 1, "the message that waits, and no other"
 
 
 @pytest.mark.parametrize(
@@ -36,16 +36,16 @@ def test_sigterm_lets_a_running_task_end_and_takes_no_new_message(scene: Scene) 
     ],
 )
 def test_what_is_not_finished_goes_back_at_once_and_was_no_attempt(
-    scene: Scene, grace_seconds: str, signals: list[signal.Signals]
+    any_scene: Scene, grace_seconds: str, signals: list[signal.Signals]
 ) -> None:
     """After the grace, or at the second signal, the queue has the message as it was before."""
-    worker = scene.worker(
+    worker = any_scene.worker(
         concurrency=2, environment={"WORK_QUEUE_STOP_GRACE_SECONDS": grace_seconds}
     )
-    scene.send("sleep", "long", 60)
-    scene.send("sleep", "longer", 60)
-    scene.wait_begun("long")
-    scene.wait_begun("longer")
+    any_scene.send("sleep", "long", 60)
+    any_scene.send("sleep", "longer", 60)
+    any_scene.wait_begun("long")
+    any_scene.wait_begun("longer")
 
     began = time.monotonic()
     for number in signals:
@@ -54,52 +54,52 @@ def test_what_is_not_finished_goes_back_at_once_and_was_no_attempt(
 
     assert worker.wait_end(10) == 0
     assert time.monotonic() - began < 5
-    returned = [scene.broker.take(scene.queue) for _ in range(2)]
+    returned = [any_scene.broker.take(any_scene.queue) for _ in range(2)]
     assert [each[0].headers["x-attempts"] for each in returned if each] == [0, 0]
-    assert not scene.broker.take_letters()
+    assert not any_scene.broker.take_letters()
 
 
-def test_seven_restarts_in_mid_task_do_not_make_a_dead_letter(scene: Scene) -> None:
+def test_seven_restarts_in_mid_task_do_not_make_a_dead_letter(any_scene: Scene) -> None:
     """A deployment a day must not exhaust the attempts of a task that takes long."""
-    scene.send("sleep", "long", 60)
+    any_scene.send("sleep", "long", 60)
     for number in range(7):
-        worker = scene.worker(f"w{number}", concurrency=1)
-        scene.wait_begun("long", number + 1)
+        worker = any_scene.worker(f"w{number}", concurrency=1)
+        any_scene.wait_begun("long", number + 1)
         worker.signal(signal.SIGQUIT)
         assert worker.wait_end(10) == 0
 
-    assert not scene.broker.take_letters()
-    assert scene.broker.waiting() == 1
+    assert not any_scene.broker.take_letters()
+    assert any_scene.broker.waiting() == 1
 
 
 @pytest.mark.parametrize("pool", ["solo", "threads"])
-def test_pools_without_processes_stop_in_time_too(scene: Scene, pool: str) -> None:
+def test_pools_without_processes_stop_in_time_too(any_scene: Scene, pool: str) -> None:
     """A thread cannot be ended, but the worker can: its message is back, and no attempt."""
-    worker = scene.worker(
+    worker = any_scene.worker(
         pool=pool, concurrency=1, environment={"WORK_QUEUE_STOP_GRACE_SECONDS": "1"}
     )
-    scene.send("sleep", "long", 60)
-    scene.wait_begun("long")
+    any_scene.send("sleep", "long", 60)
+    any_scene.wait_begun("long")
 
     worker.signal(signal.SIGTERM)
 
     assert worker.wait_end(15) == 0
-    returned = scene.broker.take(scene.queue)
+    returned = any_scene.broker.take(any_scene.queue)
     assert returned is not None
     assert returned[0].headers["x-attempts"] == 0
 
 
-def test_a_task_that_waits_for_its_rate_limit_goes_back(scene: Scene) -> None:
+def test_a_task_that_waits_for_its_rate_limit_goes_back(any_scene: Scene) -> None:
     """What has no process yet does not wait for one: it is back before the worker ends."""
-    worker = scene.worker(concurrency=2)
-    scene.send("one_a_minute", "first")
-    scene.send("one_a_minute", "second")
-    scene.wait_begun("first")
+    worker = any_scene.worker(concurrency=2)
+    any_scene.send("one_a_minute", "first")
+    any_scene.send("one_a_minute", "second")
+    any_scene.wait_begun("first")
 
     worker.signal(signal.SIGTERM)
 
     assert worker.wait_end(10) == 0
-    assert scene.begun() == {"first": 1}
-    returned = scene.broker.take(scene.queue)
+    assert any_scene.begun() == {"first": 1}
+    returned = any_scene.broker.take(any_scene.queue)
     assert returned is not None
     assert returned[0].headers["x-attempts"] == 0

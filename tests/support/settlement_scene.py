@@ -18,6 +18,7 @@ from proj.dead_letters.letter import Letter
 from proj.settings import Settings
 from proj.topology.declaring import declare
 from tests.support.plain_broker import PlainBroker, begun
+from tests.support.plain_embedded import PlainEmbedded
 from tests.support.waiting import wait_until
 from tests.support.worker import Worker
 
@@ -27,15 +28,20 @@ APP = "tests.support.settlement_tasks"
 
 
 class Scene:
-    """One work queue with its dead-letter queue; a context manager that deletes both."""
+    """One work queue with its dead-letter queue; a context manager that deletes both.
 
-    def __init__(self, url: str, queue_type: str) -> None:
-        self.url = url
-        self.type = queue_type
+    Without a ``url`` they are in a broker file of the scene's own.
+    """
+
+    def __init__(self, url: str | None, queue_type: str) -> None:
+        self.type = "quorum" if url is None else queue_type
         self.queue = f"test-{secrets.token_hex(4)}"
         self.folder = Path(tempfile.mkdtemp(prefix="workqueue-settlement-"))
         (self.folder / "results").mkdir()
-        self.broker = PlainBroker(url, self.queue)
+        self.url = url or f"sqlite:///{self.folder / 'task_queue.db'}"
+        plain = PlainBroker if url else PlainEmbedded
+        self.broker: Any = plain(self.url, self.queue)
+        self.in_file = url is None
         self._stack = ExitStack()
 
     def __enter__(self) -> Scene:
@@ -47,9 +53,10 @@ class Scene:
     def __exit__(self, *_: object) -> None:
         # The workers first: a queue that is deleted under a worker is another test's subject.
         self._stack.pop_all().close()
-        with PlainBroker(self.url, self.queue) as broker:
-            for queue in (self.queue, broker.letters_queue):
-                broker.channel.queue_delete(queue)
+        if not self.in_file:
+            with PlainBroker(self.url, self.queue) as broker:
+                for queue in (self.queue, broker.letters_queue):
+                    broker.channel.queue_delete(queue)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def worker(
