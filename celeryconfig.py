@@ -18,6 +18,17 @@ imports = ["tasks.messages", "tasks.webhooks"]
 # work_queue_ownership = "arguments"    # "policy": declared bare, a broker policy sets the rest
 # work_queue_type = "quorum"            # "classic": one node, not replicated
 
+# --- Publishing ---------------------------------------------------------------------------------
+# work_queue_publish_deadline_seconds = 10   # a publish returns or raises by then, whatever happens
+
+# --- What becomes of a message ------------------------------------------------------------------
+# work_queue_attempts_limit = 5              # begun that often, it is dead-lettered
+# work_queue_dead_letter_failures = True     # False: a task that failed for good is acknowledged
+
+# --- Workers ------------------------------------------------------------------------------------
+# work_queue_stop_grace_seconds = 25         # after SIGTERM; what is unfinished then goes back
+# work_queue_stall_seconds = 30              # idle, with messages waiting: connect again
+
 # --- Plain messages: no Celery headers, any AMQP client, any language ---------------------------
 # work_queue_plain_message_task = "tasks.messages.process_message"   # None: none is taken in
 
