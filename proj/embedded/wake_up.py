@@ -22,10 +22,14 @@ class Doorbells:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._descriptor: int | None = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._place = DESCRIPTORS / str(self._descriptor) if DESCRIPTORS.is_dir() else folder
         self._sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._sender.settimeout(0)
+
+    def __del__(self) -> None:
+        # A program may drop its connection without closing it.
+        self.close()
 
     def address(self, session_id: int) -> str:
         """Return the path at which session ``session_id`` listens."""
@@ -48,7 +52,9 @@ class Doorbells:
     def close(self) -> None:
         """Give up the folder's descriptor and the sending socket."""
         self._sender.close()
-        os.close(self._descriptor)
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
 
 class Doorbell:
@@ -67,6 +73,10 @@ class Doorbell:
             self._private_place = Path(tempfile.gettempdir(), f"embedded-{uuid.uuid4().hex[:12]}")
             self.address = str(self._private_place)
             self._socket.bind(self.address)
+
+    def __del__(self) -> None:
+        # As above.
+        self.close()
 
     def fileno(self) -> int:
         """Return the descriptor that becomes readable when the session is woken."""

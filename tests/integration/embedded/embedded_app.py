@@ -27,7 +27,7 @@ app.conf.update(
 )
 
 
-@app.task
+@app.task(shared=False)
 def record(name: str, seconds: float = 0.0) -> str:
     """Work for a while, then write ``name`` and the process into the ledger."""
     time.sleep(seconds)
@@ -38,7 +38,7 @@ def record(name: str, seconds: float = 0.0) -> str:
     return name
 
 
-@app.task
+@app.task(shared=False)
 def wait_for(path: str) -> None:
     """Tell that the task runs by making ``path``.started, then work until ``path`` exists."""
     Path(f"{path}.started").write_text(str(os.getpid()))
@@ -46,12 +46,12 @@ def wait_for(path: str) -> None:
         time.sleep(0.01)
 
 
-@app.task(ignore_result=False)
+@app.task(shared=False, ignore_result=False)
 def add(left: int, right: int) -> int:
     """Return the sum."""
     return left + right
 
 
-@app.task
+@app.task(shared=False)
 def nothing() -> None:
     """Do nothing."""
