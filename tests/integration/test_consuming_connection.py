@@ -136,12 +136,13 @@ def test_an_idle_worker_does_not_reconnect(scene: Scene) -> None:
     assert "Stalled" not in worker.log()
 
 
+@pytest.mark.needs_rabbitmq_4_3
+@pytest.mark.parametrize("scene", ["quorum"], indirect=True)
 def test_a_task_longer_than_the_consumer_timeout_keeps_connection_and_neighbours(
     scene: Scene,
 ) -> None:
     """RabbitMQ 4.3 cancels the consumer: consumed again; the late acknowledgement is harmless."""
-    if scene.type != "quorum" or scene.broker.version() < (4, 3):
-        pytest.skip("only quorum queues of RabbitMQ 4.3 and later cancel a slow consumer")
+    assert scene.broker.version() >= (4, 3), "no earlier broker cancels a slow consumer"
     worker = scene.worker(
         concurrency=2, environment={"TEST_CONSUMER_TIMEOUT_MILLISECONDS": "10000"}
     )
