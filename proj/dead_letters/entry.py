@@ -10,7 +10,7 @@ from typing import Any
 
 from proj.dead_letters import letter, properties
 from proj.dead_letters.copying import BROKER_HEADERS, Original
-from proj.dead_letters.decoding import original_of
+from proj.dead_letters.decoding import decode_error, original_of
 from proj.dead_letters.letter import Letter
 
 __all__ = ["REPLAYED", "DeadLetter", "read_message", "read_original"]
@@ -39,17 +39,24 @@ class DeadLetter:
 
 def read_message(message: Any) -> DeadLetter:
     """Return the dead letter that ``message`` (Kombu's) is."""
-    return read_original(original_of(message))
+    original = original_of(message)
+    if decode_error(message) is not None:
+        return read_original(original)
+    # The client has decoded it already.
+    return _entry(original, message.headers or {}, message.properties.get("message_id"))
 
 
 def read_original(original: Original) -> DeadLetter:
     """Return the dead letter that the bytes of a message are; reads whatever the broker keeps."""
     known = properties.decode(original.properties)
-    found = known.get("application_headers")
-    headers = found if isinstance(found, dict) else {}
+    headers = known.get("application_headers")
+    return _entry(original, headers if isinstance(headers, dict) else {}, known.get("message_id"))
+
+
+def _entry(original: Original, headers: dict[str, Any], message_id: object) -> DeadLetter:
     replays = headers.get(REPLAYED)
     return DeadLetter(
-        id=_id(headers, known.get("message_id"), original),
+        id=_id(headers, message_id, original),
         letter=letter.read(headers),
         replays=replays if isinstance(replays, int) else 0,
         headers=headers,

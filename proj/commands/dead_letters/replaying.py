@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,5 +84,14 @@ def _progress(count: int, label: str) -> Iterator[Callable[[int], None]]:
     if not sys.stderr.isatty():
         yield lambda _: None
         return
-    with click.progressbar(length=count, label=label, file=sys.stderr, show_pos=True) as bar:
-        yield bar.update
+    began, done = time.monotonic(), 0
+    with click.progressbar(
+        length=count, label=label, file=sys.stderr, show_pos=True, item_show_func=lambda rate: rate
+    ) as bar:
+
+        def on_replayed(more: int) -> None:
+            nonlocal done
+            done += more
+            bar.update(more, f"{done / max(time.monotonic() - began, 0.001):,.0f}/s")
+
+        yield on_replayed
