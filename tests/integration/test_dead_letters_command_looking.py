@@ -191,3 +191,24 @@ def test_wrong_usage_has_exit_code_2(any_scene: Scene) -> None:
     assert run(any_scene, "list", "--since", "yesterday").returncode == 2
     assert run(any_scene, "replay").returncode == 2
     assert run(any_scene, "purge").returncode == 2
+
+
+def test_a_look_that_is_killed_costs_no_letter(any_scene: Scene) -> None:
+    """SIGKILL while it holds them: they come back by themselves, in order."""
+    ids = put_letters(any_scene, 10)
+    program = (
+        "import os; from proj import app; from proj.dead_letters.taking import holding\n"
+        "with holding(app) as held: next(iter(held)); os.kill(os.getpid(), 9)"
+    )
+
+    killed = subprocess.run(
+        [sys.executable, "-c", program], env=environment_of(any_scene), cwd=ROOT, check=False
+    )
+
+    assert killed.returncode == -9
+    queue = any_scene.broker.letters_queue
+    wait_until(
+        lambda: any_scene.broker.waiting(queue), lambda found: found == 10, what="all are back"
+    )
+    found = taken(any_scene, queue)
+    assert [properties.headers["id"] for properties, _ in found] == ids

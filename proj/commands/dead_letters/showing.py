@@ -9,6 +9,7 @@ import click
 
 from proj.commands.dead_letters.listing import shown_as_json
 from proj.commands.dead_letters.text import age, safe
+from proj.dead_letters import letter
 from proj.dead_letters.browsing import find
 from proj.dead_letters.entry import DeadLetter
 
@@ -17,7 +18,7 @@ __all__ = ["show"]
 LONGEST_BODY = 2_000
 """Characters of a body that are shown; ``purge --export`` writes all of it."""
 
-TOLD_ELSEWHERE = "x-dead-letter-"
+TOLD_ELSEWHERE = {"x-death", *letter.HEADERS} - {letter.EXPIRATION, letter.USER}
 
 
 @click.command(epilog="Example: ... dead-letters show 3f2a")
@@ -32,7 +33,8 @@ def show(context: click.Context, /, letter_id: str, as_json: bool) -> None:  # n
         return
     for entry in found:
         _print(entry)
-    click.echo(f"Replay it: celery -A proj workqueue dead-letters replay {found[0].id}")
+    app_name = context.obj.app.main or "proj"
+    click.echo(f"Replay it: celery -A {app_name} workqueue dead-letters replay {found[0].id}")
 
 
 def _print(entry: DeadLetter) -> None:
@@ -53,7 +55,7 @@ def _print(entry: DeadLetter) -> None:
         click.echo(f"{name + ':':<11}{safe(value)}")
     click.echo("headers:")
     for name, value in entry.headers.items():
-        if name != "x-death" and not name.startswith(TOLD_ELSEWHERE):
+        if name not in TOLD_ELSEWHERE:
             click.echo(f"  {safe(name, 255)}: {safe(value, 500)}")
     for death in _deaths(entry):
         shown = (f"{name} {death.get(name)}" for name in ("reason", "queue", "count", "time"))
