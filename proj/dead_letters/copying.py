@@ -103,17 +103,13 @@ class Copies:
         answers: list[CopyRefused | None] = [CopyRefused("it was not sent")] * len(copies)
 
         def publish_copies(channel: Any) -> None:
-            sent: list[Callable[[], None]] = []
-            for copy in copies:
-                message = self._message(channel, copy, drop_expiration=True)
-                if isinstance(channel, Channel):
-                    sent.append(partial(channel.wait_for, channel.send(message, queue)))
-                else:
-                    sent.append(
-                        partial(
-                            channel.basic_publish, message, DEFAULT_EXCHANGE, queue, mandatory=True
-                        )
-                    )
+            # All are made before the first is sent: one that cannot be made costs no other.
+            messages = [self._message(channel, copy, drop_expiration=True) for copy in copies]
+            if isinstance(channel, Channel):
+                sent = [partial(channel.wait_for, channel.send(each, queue)) for each in messages]
+            else:
+                to_queue = (DEFAULT_EXCHANGE, queue, True)
+                sent = [partial(channel.basic_publish, each, *to_queue) for each in messages]
             for number, confirm in enumerate(sent):
                 answers[number] = _refusal(queue, confirm)
 

@@ -30,7 +30,10 @@ PREFETCH = 65_535
 """AMQP's largest; with none given, a quorum queue stops at 2,000 unacknowledged messages."""
 
 IDLE_SECONDS = 2.0
-"""Without a message for so long, somebody else has taken what is missing of the count."""
+"""Without a message for so long, it is asked whether there are any left."""
+
+PATIENCE = 10
+"""How often it is asked before those that are left are taken to be out of reach."""
 
 CONNECT_SECONDS = 10.0
 
@@ -93,9 +96,13 @@ class Held:
             # The limit is each consumer's.
             self.channel.basic_qos(0, PREFETCH, False)  # noqa: FBT003 - AMQP's signature
             self._consumers.append(self.channel.basic_consume(self.queue, callback=self._arrive))
-        with suppress(TimeoutError):
-            while not self._arrived:
-                self.channel.connection.drain_events(timeout=IDLE_SECONDS)
+        for _ in range(PATIENCE):
+            with suppress(TimeoutError):
+                while not self._arrived:
+                    self.channel.connection.drain_events(timeout=IDLE_SECONDS)
+            # A broker that is slow has some left; else somebody else has taken them.
+            if self._arrived or not self._ready():
+                break
         return self._arrived.popleft() if self._arrived else None
 
     def _ready(self) -> int:

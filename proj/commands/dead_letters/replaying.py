@@ -76,6 +76,9 @@ def replay(  # noqa: PLR0917 - click's options
         click.echo(f"{count} dead letters would go to {queue!r}. Nothing was changed.")
     else:
         click.echo(f"Replayed {done} dead letters to {queue!r}.")
+    if done < count and not dry_run:
+        click.echo(f"{count - done} were held or taken by somebody else: run it again.", err=True)
+        context.exit(1)
 
 
 @contextmanager
