@@ -10,10 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from proj import errors, plugin
+    from proj import dead_letters, errors, plugin
     from proj.celery import app
 
-__all__ = ["app", "errors", "plugin"]
+__all__ = ["app", "dead_letters", "errors", "plugin"]
 
 _HOME = {"app": "proj.celery"}
 

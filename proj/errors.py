@@ -4,6 +4,11 @@ WorkQueueError
 ├── SettingsError            the configuration is wrong; all problems in one text
 ├── QueueMismatch            a queue exists with other properties than the configuration says
 ├── DelaysRefused            the broker does not let us declare what delayed tasks need
+├── LettersUnreadable        the dead-letter queue cannot be read; nothing was changed
+├── NoSuchLetter             no dead letter has an id that begins so
+├── AmbiguousLetter          the ids of several dead letters begin so
+├── ReplayStopped            some dead letters were replayed, and the rest is where it was
+├── LetterFileUnusable       a file of dead letters cannot be written, or read
 └── PublishError             a message was not published for sure (also kombu's OperationalError)
     ├── BrokerUnavailable    no connection, or a broker that takes no messages; nothing was sent
     ├── Unroutable           no queue took the message
@@ -20,12 +25,17 @@ from celery.exceptions import ImproperlyConfigured
 from kombu.exceptions import OperationalError
 
 __all__ = [
+    "AmbiguousLetter",
     "BrokerUnavailable",
     "DelaysRefused",
+    "LetterFileUnusable",
+    "LettersUnreadable",
+    "NoSuchLetter",
     "OutcomeUnknown",
     "PublishError",
     "QueueMismatch",
     "Refused",
+    "ReplayStopped",
     "SettingsError",
     "Unroutable",
     "WorkQueueError",
@@ -85,6 +95,53 @@ class DelaysRefused(WorkQueueError):
 
     def __reduce__(self) -> tuple[type[DelaysRefused], tuple[str, str]]:
         return type(self), (self.broker, self.reason)
+
+
+class LettersUnreadable(WorkQueueError):
+    """The dead-letter queue cannot be read; what was not removed is where it was."""
+
+    def __init__(self, queue: str, broker: str, reason: str) -> None:
+        super().__init__(
+            f"The dead letters in {queue!r} on {broker} cannot be read: {reason.rstrip('.')}. "
+            f"See that CELERY_BROKER_URL names the broker, and WORK_QUEUE_NAME the work queue; "
+            f"a worker declares both queues as it starts."
+        )
+
+
+class NoSuchLetter(WorkQueueError):
+    """No dead letter has this id."""
+
+    def __init__(self, beginning: str) -> None:
+        super().__init__(
+            f"No dead letter has an id that begins with {beginning!r}. It may be replayed or "
+            f"removed already, or held for a moment by somebody who looks: try again, or list them."
+        )
+
+
+class AmbiguousLetter(WorkQueueError):
+    """Several dead letters have an id that begins so."""
+
+    def __init__(self, beginning: str, ids: Sequence[str]) -> None:
+        shown = ", ".join(ids[:5]) + (", ..." if len(ids) > 5 else "")  # noqa: PLR2004 - as many as a line holds
+        super().__init__(f"{len(ids)} ids begin with {beginning!r}: {shown}. Type more of the one.")
+
+
+class ReplayStopped(WorkQueueError):
+    """No queue takes more; what was replayed is replayed, the rest is where it was."""
+
+    def __init__(self, replayed: int, reason: str) -> None:
+        self.replayed = replayed
+        super().__init__(
+            f"The replay stopped after {replayed} letters: {reason}. The others are still dead "
+            f"letters; the same command again goes on from there."
+        )
+
+
+class LetterFileUnusable(WorkQueueError):
+    """A file of dead letters cannot be written or read; no letter was removed."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"The file {path!r} cannot be used: {reason}. No dead letter was removed.")
 
 
 class PublishError(WorkQueueError, OperationalError):

@@ -67,6 +67,19 @@ class Channel(pyamqp.Channel):
             if awaited:
                 self._wait_for_answer(published)
 
+    def send(self, msg: Any, queue: str) -> Published:
+        """Write ``msg`` for ``queue``, which is to be answered: see :meth:`wait_for`.
+
+        Raises what :meth:`basic_publish` raises where nothing was sent.
+        """
+        self._prepare(awaited=True)
+        self._write((0, "", queue, True, False), msg)
+        return self._confirms.published("", queue, msg.properties)
+
+    def wait_for(self, published: Published) -> None:
+        """Return once the broker holds what was sent; raises as :meth:`basic_publish`."""
+        self._wait_for_answer(published)
+
     basic_publish_confirm = basic_publish
     """What py-amqp puts in the place of ``basic_publish`` for the option ``confirm_publish``."""
 

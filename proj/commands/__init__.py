@@ -12,7 +12,7 @@ from proj.errors import WorkQueueError
 
 __all__ = ["workqueue"]
 
-COMMANDS = {"move": "proj.commands.move"}
+COMMANDS = {"dead-letters": "proj.commands.dead_letters", "move": "proj.commands.move"}
 """Name -> module; loaded when it is asked for, as Celery imports this file for every command."""
 
 
@@ -27,7 +27,9 @@ class Commands(click.Group):
         """Return the command of that name, None if there is none."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(COMMANDS[cmd_name]), cmd_name)
+        command: click.Command = getattr(
+            import_module(COMMANDS[cmd_name]), cmd_name.replace("-", "_")
+        )
         return command
 
     def invoke(self, ctx: click.Context) -> Any:

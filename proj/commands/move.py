@@ -10,10 +10,10 @@ import click
 
 from proj.configuration import work_queue_settings
 from proj.dead_letters.copying import Copies, CopyRefused
+from proj.dead_letters.decoding import original_of, tolerate
 from proj.errors import WorkQueueError
 from proj.topology import declaring
 from proj.topology.names import dead_letter_queue_name
-from proj.worker.decoding import original_of, tolerate
 
 if TYPE_CHECKING:
     from celery import Celery

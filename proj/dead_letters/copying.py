@@ -5,9 +5,10 @@ The original may be acknowledged once :meth:`Copies.publish` has returned.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from amqp.basic_message import Message
@@ -18,7 +19,7 @@ from proj.broker.channel import Blocked, Channel, Returned, Unconfirmed
 from proj.dead_letters import letter, properties
 from proj.topology.names import DEFAULT_EXCHANGE
 
-__all__ = ["Copies", "CopyRefused", "Original"]
+__all__ = ["Copies", "Copy", "CopyRefused", "Original"]
 
 T = TypeVar("T")
 
@@ -45,6 +46,15 @@ class Original:
 
     body: bytes
     properties: bytes
+
+
+@dataclass(frozen=True)
+class Copy:
+    """What is to be published: a message, with ``headers`` in the place of ``drop_headers``."""
+
+    original: Original
+    headers: Mapping[str, str | int]
+    drop_headers: Sequence[str] = letter.HEADERS
 
 
 class Copies:
@@ -76,28 +86,39 @@ class Copies:
         ``drop_expiration``: a dead letter must not expire; a copy to try again still may.
         ``drop_headers``: what an earlier death left, which ``headers`` replace as a whole.
         """
+        copy = Copy(original, headers, drop_headers)
 
         def publish_copy(channel: Any) -> None:
-            frame_max = getattr(channel.connection, "frame_max", ANY_FRAME_BYTES)
-            edited = _edited(
-                original,
-                headers,
-                user=self._connection.userid,
-                drop_expiration=drop_expiration,
-                drop_headers=drop_headers,
-                longest_bytes=frame_max - ROOM_IN_FRAME_BYTES,
-            )
-            copy = _message(channel, original.body, edited)
-            channel.basic_publish(copy, DEFAULT_EXCHANGE, queue, mandatory=True)
+            message = self._message(channel, copy, drop_expiration=drop_expiration)
+            channel.basic_publish(message, DEFAULT_EXCHANGE, queue, mandatory=True)
+
+        with _refusals(queue):
+            self._with_channel(publish_copy)
+
+    def publish_all(self, copies: Sequence[Copy], queue: str) -> list[CopyRefused | None]:
+        """Publish dead letters to ``queue`` again, all in one round trip; none of them expires.
+
+        Returns for each None once the broker has confirmed it, or why it must stay where it is.
+        """
+        answers: list[CopyRefused | None] = [CopyRefused("it was not sent")] * len(copies)
+
+        def publish_copies(channel: Any) -> None:
+            # All are made before the first is sent: one that cannot be made costs no other.
+            messages = [self._message(channel, copy, drop_expiration=True) for copy in copies]
+            if isinstance(channel, Channel):
+                sent = [partial(channel.wait_for, channel.send(each, queue)) for each in messages]
+            else:
+                to_queue = (DEFAULT_EXCHANGE, queue, True)
+                sent = [partial(channel.basic_publish, each, *to_queue) for each in messages]
+            for number, confirm in enumerate(sent):
+                answers[number] = _refusal(queue, confirm)
 
         try:
-            self._with_channel(publish_copy)
-        except Returned as error:
-            raise CopyRefused(f"there is no queue {queue!r}") from error
-        except MessageNacked as error:
-            raise CopyRefused(
-                f"the queue {queue!r} refuses messages, as a full one does"
-            ) from error
+            # Nothing is sent twice: what had no answer when the connection was lost stays.
+            self._with_channel(publish_copies, again=False)
+        except CopyRefused as refused:
+            answers = [answer and refused for answer in answers]
+        return answers
 
     def message_count(self, queue: str) -> int:
         """Return how many messages of ``queue`` wait for a consumer; or raise ``CopyRefused``."""
@@ -112,7 +133,19 @@ class Copies:
             with suppress(Exception), deadline.within(self.timeout_seconds):
                 connection.close()
 
-    def _with_channel(self, use: Callable[[Any], T]) -> T:
+    def _message(self, channel: Any, copy: Copy, *, drop_expiration: bool) -> Any:
+        frame_max = getattr(channel.connection, "frame_max", ANY_FRAME_BYTES)
+        edited = _edited(
+            copy.original,
+            copy.headers,
+            user=self._connection.userid,
+            drop_expiration=drop_expiration,
+            drop_headers=copy.drop_headers,
+            longest_bytes=frame_max - ROOM_IN_FRAME_BYTES,
+        )
+        return _message(channel, copy.original.body, edited)
+
+    def _with_channel(self, use: Callable[[Any], T], *, again: bool = True) -> T:
         reused = self._channel is not None
         try:
             with deadline.within(self.timeout_seconds):
@@ -124,10 +157,29 @@ class Copies:
             raise
         except Exception as error:  # py-amqp raises more than it declares on a lost connection
             self.close()
-            if reused and not isinstance(error, Unconfirmed | Blocked | TimeoutError):
+            if again and reused and not isinstance(error, Unconfirmed | Blocked | TimeoutError):
                 # It was idle, and the broker or a firewall may have closed it long ago.
                 return self._with_channel(use)
             raise CopyRefused(f"{type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def _refusals(queue: str) -> Iterator[None]:
+    try:
+        yield
+    except Returned as error:
+        raise CopyRefused(f"there is no queue {queue!r}") from error
+    except MessageNacked as error:
+        raise CopyRefused(f"the queue {queue!r} refuses messages, as a full one does") from error
+
+
+def _refusal(queue: str, confirm: Callable[[], None]) -> CopyRefused | None:
+    try:
+        with _refusals(queue):
+            confirm()
+    except CopyRefused as refused:
+        return refused
+    return None
 
 
 class RawMessage(Message):

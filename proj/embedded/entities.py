@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from amqp.exceptions import PreconditionFailed, RecoverableConnectionError
 from amqp.protocol import queue_declare_ok_t
+from kombu.message import Message
 from kombu.transport.base import StdChannel, to_rabbitmq_queue_arguments
 
 from proj.embedded import declaring, liveness, messages, timing
@@ -166,6 +167,21 @@ class EntityChannel(StdChannel):
         with self.database.read() as transaction:
             found = declaring.require_queue(transaction, queue, self.session.known_id)
             return messages.delayed_count(transaction, found.id)
+
+    def browse(self, queue: str) -> Iterator[Message]:
+        """Yield the messages that could be delivered now, in order, and claim none of them.
+
+        Each is read when it is reached; what was removed meanwhile is left out. Raises NotFound.
+        """
+        self.bring_up_to_date()
+        with self.database.read() as transaction:
+            found = declaring.require_queue(transaction, queue, self.session.known_id)
+            message_ids = messages.ready_ids(transaction, found.id)
+        for message_id in message_ids:
+            with self.database.read() as transaction:
+                delivery = messages.read(transaction, message_id)
+            if delivery is not None:
+                yield delivery.to_message(self, 0, None)
 
     def get_bindings(self) -> list[dict[str, str]]:
         """List every binding, in the form of Kombu's management interface."""

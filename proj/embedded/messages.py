@@ -73,6 +73,16 @@ def read(transaction: Transaction, message_id: int) -> Delivery | None:
     return row and Delivery(*row)
 
 
+def ready_ids(transaction: Transaction, queue_id: int) -> list[int]:
+    """Return the numbers of the messages that can be claimed now, in their order."""
+    numbers: list[int] = transaction.column(
+        f"SELECT id FROM message INDEXED BY message_ready WHERE queue_id = ? AND {READY}"
+        " ORDER BY priority DESC, id",
+        (queue_id,),
+    )
+    return numbers
+
+
 def claim(transaction: Transaction, queue_id: int, limit: int, session_id: int) -> list[Delivery]:
     """Give the next messages to the session."""
     deliveries = first(transaction, queue_id, limit)

@@ -13,10 +13,10 @@ from celery.utils.log import get_logger
 from celery.worker.consumer import Consumer as CeleryConsumer
 
 from proj.configuration import work_queue_settings
+from proj.dead_letters.decoding import tolerate
 from proj.dead_letters.reasons import Reason
 from proj.errors import WorkQueueError
 from proj.topology import delays
-from proj.worker.decoding import tolerate
 from proj.worker.pool import keep_processes_free
 from proj.worker.receiving import Receiver
 from proj.worker.request import settled

@@ -7,12 +7,12 @@ from typing import Any
 
 from celery.utils.log import get_logger
 
+from proj.dead_letters.decoding import decode_error, keep_original
 from proj.dead_letters.letter import ErrorDetails
 from proj.dead_letters.reasons import Reason
 from proj.settlement.attempts import may_have_begun
 from proj.settlement.decision import Action, Decision
 from proj.settlement.outcome import failed
-from proj.worker.decoding import decode_error, keep_original
 from proj.worker.failing import raised, record_failure
 from proj.worker.plain import as_task_message, is_plain
 

@@ -12,6 +12,7 @@ from typing import Any, cast
 from celery.utils.log import get_logger
 
 from proj.dead_letters.copying import Copies, CopyRefused, Original
+from proj.dead_letters.decoding import original_of, tolerate
 from proj.dead_letters.properties import decode
 from proj.settings import Settings
 from proj.settlement.decision import Action, Decision, before_it_begins, decide
@@ -20,7 +21,6 @@ from proj.settlement.outcome import Outcome
 from proj.settlement.settling import copy_if_needed
 from proj.topology.names import dead_letter_queue_name
 from proj.worker.beside import BesideLoop
-from proj.worker.decoding import original_of, tolerate
 from proj.worker.waiting import Waiting
 
 __all__ = ["Settler"]

@@ -17,9 +17,9 @@ import pytest
 from amqp import Message, spec
 
 from proj.dead_letters import letter
+from proj.dead_letters.decoding import tolerate
 from proj.dead_letters.properties import table_entries
 from proj.dead_letters.reasons import Reason
-from proj.worker.decoding import tolerate
 from tests.chaos.bad_messages import BadMessage, catalogue
 from tests.support.settlement_scene import Scene
 from tests.support.waiting import wait_until

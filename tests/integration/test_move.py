@@ -86,6 +86,7 @@ def test_they_move_back_into_a_file(file: EmbeddedBroker, broker: Broker) -> Non
 
     assert done.returncode == 0, done.stderr
     assert (broker.waiting(), file.waiting()) == (0, 2)
+    assert file.peek()[1].startswith(b'[["first"]')
 
 
 def test_delayed_messages_are_said_to_stay(file: EmbeddedBroker, broker: Broker) -> None:

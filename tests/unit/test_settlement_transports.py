@@ -7,9 +7,9 @@ from typing import Any
 import kombu
 
 from proj.dead_letters.copying import Copies
+from proj.dead_letters.decoding import keep_original, original_of
 from proj.dead_letters.letter import NO_ERROR, headers_of, read
 from proj.dead_letters.reasons import Reason
-from proj.worker.decoding import keep_original, original_of
 
 
 def test_a_letter_over_another_transport_has_body_headers_and_reason() -> None:

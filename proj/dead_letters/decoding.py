@@ -112,10 +112,11 @@ class TolerantChannel(amqp.Channel):
         return message
 
     def dispatch_method(self, signature: Any, payload: Any, content: Any) -> Any:
+        if signature in (spec.Basic.Deliver, spec.Basic.GetOk):
+            # py-amqp leaves the empty body of a message without any as text.
+            content.original_body = content.body or b""
         if signature != spec.Basic.Deliver:
             return super().dispatch_method(signature, payload, content)
-        # py-amqp leaves the empty body of a message without any as text.
-        content.original_body = content.body or b""
         try:
             return super().dispatch_method(signature, payload, content)
         except UnicodeDecodeError as error:

@@ -1,0 +1,37 @@
+"""How dead letters are written on a terminal: nothing in a message can move its cursor."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+__all__ = ["age", "safe"]
+
+SIZES = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
+
+
+def safe(text: object, longest: int = 2_000, *, lines: bool = False) -> str:
+    """Return ``text`` in at most ``longest`` characters, with escapes for what does not print.
+
+    Line ends stay where ``lines`` says so.
+    """
+    told = str(text)
+    shown = "".join(
+        each if each.isprintable() or (lines and each == "\n") else _escaped(each)
+        for each in told[:longest]
+    )
+    return shown if len(told) <= longest else f"{shown} [... {len(told):,} characters]"
+
+
+def age(when: datetime | None) -> str:
+    """Return how long ago ``when`` was, in its largest unit; ``?`` where nobody told."""
+    if when is None:
+        return "?"
+    seconds = max(0.0, (datetime.now(timezone.utc) - when).total_seconds())
+    for size, unit in SIZES:
+        if seconds >= size:
+            return f"{seconds / size:.0f}{unit}"
+    return "0s"
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape", "backslashreplace").decode()

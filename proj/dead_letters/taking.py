@@ -1,0 +1,160 @@
+"""Holds the messages of the dead-letter queue for a moment; what is not removed goes back.
+
+They go back in their places, whoever looked; but while they are held nobody else gets them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from amqp import spec
+from amqp.exceptions import NotFound
+
+from proj.broker import deadline
+from proj.configuration import work_queue_settings
+from proj.dead_letters.decoding import tolerate
+from proj.dead_letters.entry import DeadLetter, read_message
+from proj.errors import LettersUnreadable
+from proj.topology.names import dead_letter_queue_name
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+__all__ = ["Held", "connected", "holding"]
+
+PREFETCH = 65_535
+"""AMQP's largest; with none given, a quorum queue stops at 2,000 unacknowledged messages."""
+
+IDLE_SECONDS = 2.0
+"""Without a message for so long, it is asked whether there are any left."""
+
+PATIENCE = 10
+"""How often it is asked before those that are left are taken to be out of reach."""
+
+RETURN_SECONDS = 30.0
+"""How long it is waited for messages that were given back to be there again."""
+
+CONNECT_SECONDS = 10.0
+
+POLL_SECONDS = 0.01
+
+PART = 1_000
+"""Messages that are given back by one method."""
+
+
+class Held:
+    """Takes the dead letters of ``queue`` one after the other, and holds each until it is settled.
+
+    ``count``: how many there are at the start; no more are taken, so that a letter which comes back
+    meanwhile is not met again.
+    """
+
+    def __init__(self, channel: Any, queue: str, *, slowly: bool) -> None:
+        self.channel = channel
+        self.queue = queue
+        self.is_amqp = hasattr(channel, "send_method")
+        self.count = self._ready()
+        self._held: dict[int, None] = {}
+        # One by one, so that a replay which takes hours leaves the rest to others.
+        self._pulls = slowly or not self.is_amqp
+        self._arrived: deque[Any] = deque()
+        self._consumers: list[str] = []
+        self._gives_back = False
+
+    def __iter__(self) -> Iterator[tuple[int, DeadLetter]]:
+        """Yield the delivery tag and the letter of each message."""
+        for number in range(self.count):
+            raw = self.channel.basic_get(self.queue) if self._pulls else self._pushed(number)
+            if raw is None:
+                return
+            message = self.channel.message_to_python(raw)
+            self._held[message.delivery_tag] = None
+            yield message.delivery_tag, read_message(message)
+
+    def remove(self, delivery_tag: int) -> None:
+        """Remove one message for good."""
+        self.channel.basic_ack(delivery_tag)
+        del self._held[delivery_tag]
+
+    def give_back(self) -> None:
+        """Return all that is held to its places."""
+        self._gives_back = True
+        if not self.is_amqp:
+            self.channel.basic_recover(requeue=True)
+            return
+        # First the consumers, else the queue pushes them at once what they return, out of order.
+        for tag in self._consumers:
+            self.channel.basic_cancel(tag)
+        # A reject, or a channel that closes, counts towards the delivery limit of RabbitMQ 4's
+        # quorum queues, and this queue has nowhere to dead-letter to; a nack does not.
+        tags = list(self._held)
+        # In parts: RabbitMQ 3.10's quorum queue stood still for minutes over 100,000 at once.
+        for last in (*tags[PART - 1 :: PART], 0):
+            self.channel.send_method(spec.Basic.Nack, "Lbb", (last, True, True))
+        # A quorum queue does it a moment after the channel: the next who looks sees all of them.
+        until = time.monotonic() + RETURN_SECONDS
+        while self._ready() < len(tags) and time.monotonic() < until:
+            time.sleep(POLL_SECONDS)
+
+    def _pushed(self, number: int) -> Any:
+        if number % PREFETCH == 0:
+            # The limit is each consumer's.
+            self.channel.basic_qos(0, PREFETCH, False)  # noqa: FBT003 - AMQP's signature
+            self._consumers.append(self.channel.basic_consume(self.queue, callback=self._arrive))
+        for _ in range(PATIENCE):
+            with suppress(TimeoutError):
+                while not self._arrived:
+                    self.channel.connection.drain_events(timeout=IDLE_SECONDS)
+            # A broker that is slow has some left; else somebody else has taken them.
+            if self._arrived or not self._ready():
+                break
+        return self._arrived.popleft() if self._arrived else None
+
+    def _ready(self) -> int:
+        return int(self.channel.queue_declare(self.queue, passive=True).message_count)
+
+    def _arrive(self, raw: Any) -> None:
+        # What still arrives while a consumer is cancelled is not read; it goes back too.
+        if not self._gives_back:
+            self._arrived.append(raw)
+
+
+@contextmanager
+def holding(app: Celery, *, slowly: bool = False) -> Iterator[Held]:
+    """Give the dead letters of ``app``; return what was not removed at the end of the block.
+
+    ``slowly``: hold no more than those that were reached. Raises as :func:`connected`.
+    """
+    with connected(app) as (channel, queue):
+        held = Held(channel, queue, slowly=slowly)
+        try:
+            yield held
+        finally:
+            held.give_back()
+            # Answered once the broker has done all of the above.
+            channel.close()
+
+
+@contextmanager
+def connected(app: Celery) -> Iterator[tuple[Any, str]]:
+    """Give a channel to the broker of ``app``, and the name of its dead-letter queue.
+
+    Raises :class:`proj.errors.LettersUnreadable` where the broker or the queue is not there, or is
+    lost meanwhile.
+    """
+    queue = dead_letter_queue_name(work_queue_settings(app).name)
+    connection = tolerate(app.connection_for_read())
+    broker = connection.as_uri()
+    try:
+        with connection:
+            with deadline.within(CONNECT_SECONDS):
+                channel = connection.channel()
+            yield channel, queue
+    except NotFound as error:
+        raise LettersUnreadable(queue, broker, "there is no such queue") from error
+    except (*connection.connection_errors, *connection.channel_errors) as error:
+        raise LettersUnreadable(queue, broker, str(error)) from error
