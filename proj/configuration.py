@@ -95,5 +95,9 @@ def _beside(ours: list[WorkQueue], theirs: Any) -> list[Any]:
             for name, queue in theirs.items()
         ]
     own = list(theirs or ())
+    for queue in own:
+        # Celery gives such a queue the default exchange and the work queue's key: not its own.
+        if not getattr(queue.exchange, "name", None) and not queue.routing_key:
+            queue.routing_key = queue.name
     names = {queue.name for queue in own}
     return [*(queue for queue in ours if queue.name not in names), *own]

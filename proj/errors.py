@@ -3,6 +3,7 @@
 WorkQueueError
 ├── SettingsError            the configuration is wrong; all problems in one text
 ├── QueueMismatch            a queue exists with other properties than the configuration says
+├── LoginRefused             the broker knows neither this account nor its virtual host
 ├── DelaysRefused            the broker does not let us declare what delayed tasks need
 ├── LettersUnreadable        the dead-letter queue cannot be read; nothing was changed
 ├── NoSuchLetter             no dead letter has an id that begins so
@@ -30,6 +31,7 @@ __all__ = [
     "DelaysRefused",
     "LetterFileUnusable",
     "LettersUnreadable",
+    "LoginRefused",
     "NoSuchLetter",
     "OutcomeUnknown",
     "PublishError",
@@ -79,6 +81,22 @@ class QueueMismatch(WorkQueueError):
 
     def __reduce__(self) -> tuple[type[QueueMismatch], tuple[str, str, str, str]]:
         return type(self), (self.queue, self.argument, self.wanted, self.found)
+
+
+class LoginRefused(WorkQueueError):
+    """The broker refused the account, or its access to the virtual host."""
+
+    def __init__(self, broker: str, reason: str) -> None:
+        self.broker = broker
+        self.reason = reason
+        super().__init__(
+            f"The broker {broker} refused the login: {reason}. Correct the account, its password "
+            f"or the virtual host in CELERY_BROKER_URL, or give the account access "
+            f"(rabbitmqctl add_user, add_vhost, set_permissions)."
+        )
+
+    def __reduce__(self) -> tuple[type[LoginRefused], tuple[str, str]]:
+        return type(self), (self.broker, self.reason)
 
 
 class DelaysRefused(WorkQueueError):

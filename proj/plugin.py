@@ -23,6 +23,7 @@ def install(app: Celery) -> None:
     """
     embedded.register()
     app.amqp_cls = "proj.publishing.amqp:AMQP"
+    vars(app).pop("amqp", None)  # cached, where the app has published before
     if app.task_cls == Celery.task_cls:
         app.task_cls = "proj.publishing.task:Task"
     if not isinstance(app.send_task, SendTask):

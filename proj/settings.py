@@ -7,17 +7,24 @@ configuration (``work_queue_ownership``), then here. Every problem is reported, 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from proj.errors import SettingsError
 
-__all__ = ["PREFIX", "Settings", "read"]
+__all__ = ["PREFIX", "TASK_OPTIONS", "Settings", "read", "task_option"]
 
 PREFIX = "work_queue_"
 
 Check = Callable[[Any], Any]
+
+KUBERNETES = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_[A-Z]+(_\w+)?)?)$")
+"""What Kubernetes adds to the environment of every pod beside a service named ``work-queue``."""
+
+TASK_OPTIONS = {"attempts_limit": "count", "dead_letter_failures": "flag"}
+"""The options of ``@app.task`` that are ours, and how each is checked."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,20 @@ def read(configuration: Mapping[str, Any], environment: Mapping[str, str]) -> Se
     return Settings(**values)
 
 
+def task_option(task: Any, name: str) -> Any:
+    """Return the option ``name`` of a Celery task, None where it has none.
+
+    Raises :class:`SettingsError` for a value that cannot work.
+    """
+    value = getattr(task, name, None)
+    try:
+        return None if value is None else CHECKS[TASK_OPTIONS[name]](value)
+    except ValueError as expectation:
+        raise SettingsError(
+            [f"  task {task.name}: {name}: expected {expectation}, found {value!r}"]
+        ) from None
+
+
 def _unknown(
     configuration: Mapping[str, Any], environment: Mapping[str, str], names: list[str]
 ) -> Iterable[str]:
@@ -86,7 +107,7 @@ def _unknown(
     configured = [key for key in configuration if str(key).startswith(PREFIX)]
     exported = [key for key in environment if key.startswith(PREFIX.upper())]
     for key in sorted({*configured, *exported}):
-        if key.lower() in known:
+        if key.lower() in known or (key in exported and KUBERNETES.search(key)):
             continue
         near = difflib.get_close_matches(key.lower(), known, n=1, cutoff=0.0)
         right = near[0].upper() if key in exported else near[0]

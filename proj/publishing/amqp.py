@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +16,9 @@ from proj.publishing.pool import drop_after_fork, producers
 from proj.publishing.producer import Producer
 
 __all__ = ["AMQP"]
+
+HISTORY = ("x-attempts", "x-dead-letter-", "x-death", "x-first-death-", "x-last-death-")
+"""What headers tell of one message's past; a retry is a new message, and Celery copies them."""
 
 
 class AMQP(CeleryAMQP):
@@ -51,8 +54,14 @@ class AMQP(CeleryAMQP):
         def send_task_message(producer: Any, name: str, message: Any, **options: Any) -> Any:
             """Publish a task's message; one that no queue takes comes back, and is an error."""
             options.setdefault("mandatory", True)
+            if options.get("headers"):
+                options["headers"] = _without_history(options["headers"])
             leave_delayed_way(options)
             delay(self.app, producer, message, options)
             return send(producer, name, message, **options)
 
         return send_task_message
+
+
+def _without_history(headers: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in headers.items() if not name.startswith(HISTORY)}

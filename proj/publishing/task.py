@@ -7,7 +7,7 @@ from typing import Any
 from celery.app.task import Task as CeleryTask
 from celery.exceptions import Reject
 
-from proj.errors import PublishError
+from proj.errors import WorkQueueError
 
 __all__ = ["Task"]
 
@@ -26,6 +26,6 @@ class Task(CeleryTask):
         try:
             return super().retry(*arguments, **options)
         except Reject as rejected:
-            if isinstance(rejected.reason, PublishError):
+            if isinstance(rejected.reason, WorkQueueError):
                 raise Reject(rejected.reason, requeue=True) from rejected
             raise

@@ -30,6 +30,14 @@ class WorkQueue(kombu.Queue):
         options.setdefault("exchange", kombu.Exchange(DEFAULT_EXCHANGE, type="direct"))
         super().__init__(**options)
 
+    def as_dict(self, recurse: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 - Kombu's signature
+        """Return the attributes; in full (``recurse``), as ``inspect active_queues`` shows them."""
+        shown: dict[str, Any] = super().as_dict(recurse)
+        if recurse:
+            # What a remote control command answers is JSON.
+            del shown["settings"]
+        return shown
+
     def declare(self, nowait: bool = False, channel: Any = None) -> str:  # noqa: ARG002, FBT001, FBT002 - Kombu's signature
         """Declare the work queue and all that belongs to it; return its name.
 

@@ -48,3 +48,5 @@ class BesideLoop:
     def _run(self) -> None:
         while True:
             self.consumer.call_soon(self._work.get()())
+            # Kombu 5.6 does not wake its loop for a call from another thread.
+            self.consumer.stopping.wake_loop()

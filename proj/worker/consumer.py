@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable
 from typing import Any
 
+from amqp.exceptions import AccessRefused, NotAllowed
 from celery.exceptions import CPendingDeprecationWarning, WorkerShutdown
 from celery.platforms import EX_FAILURE
 from celery.utils.imports import symbol_by_name
@@ -15,7 +17,8 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from proj.configuration import work_queue_settings
 from proj.dead_letters.decoding import tolerate
 from proj.dead_letters.reasons import Reason
-from proj.errors import WorkQueueError
+from proj.errors import LoginRefused, WorkQueueError
+from proj.settings import TASK_OPTIONS, task_option
 from proj.topology import delays
 from proj.worker.pool import keep_processes_free
 from proj.worker.receiving import Receiver
@@ -28,6 +31,8 @@ from proj.worker.subscribing import Subscription
 __all__ = ["Consumer"]
 
 logger = get_logger(__name__)
+
+LOGIN_PAUSE_SECONDS = 5
 
 
 class Consumer(CeleryConsumer):
@@ -55,11 +60,26 @@ class Consumer(CeleryConsumer):
     def connection_for_read(self, heartbeat: Any = None) -> Any:
         """Return a connection that survives whatever bytes a message has."""
         connection = self.app.connection_for_read(heartbeat=heartbeat)
-        return self.ensure_connected(tolerate(connection))
+        try:
+            connected = self.ensure_connected(tolerate(connection))
+        except (AccessRefused, NotAllowed) as error:
+            refused = LoginRefused(connection.as_uri(), str(error.reply_text))
+            if self.restart_count == 0:
+                raise refused from error
+            # A broker that starts may refuse for a moment what it took before.
+            logger.error("%s Trying again in %d s.", refused, LOGIN_PAUSE_SECONDS)  # noqa: TRY400 - one line
+            time.sleep(LOGIN_PAUSE_SECONDS)
+            raise
+        return connected
 
     def update_strategies(self) -> None:
-        """Let each task's requests be settled by us, also those of tasks that exist already."""
+        """Let each task's requests be settled by us, also those of tasks that exist already.
+
+        Raises :class:`proj.errors.SettingsError` for an option of ours that cannot work.
+        """
         for task in self.app.tasks.values():
+            for option in TASK_OPTIONS:
+                task_option(task, option)
             task.Request = settled(symbol_by_name(task.Request), self.settler)
         super().update_strategies()
 

@@ -48,7 +48,9 @@ class LastResort:
         if not self.stopping.has_given_back:
             self._give_back(consumer)
             self._leave(consumer)
-        time.sleep(self.extra_seconds * 2)
+        ends_at = time.monotonic() + self.extra_seconds * 2
+        while time.monotonic() < ends_at and self._is_worth_waiting(consumer):
+            time.sleep(LOOK_SECONDS)
         self._leave(consumer)
 
     def _give_back(self, consumer: Any) -> None:
@@ -67,9 +69,17 @@ class LastResort:
             except Exception as error:  # noqa: BLE001 - its connection's end gives it back too
                 logger.warning("Task %s goes back with the connection: %r", request.id, error)
 
+    def _is_worth_waiting(self, consumer: Any) -> bool:
+        # A pool of threads waits for its tasks without end; what it had is back on the broker.
+        return bool(self._processes(consumer)) or consumer.settler.beside.unfinished > 0
+
+    def _processes(self, consumer: Any) -> list[Any]:
+        pool = getattr(consumer.pool, "_pool", None)
+        return list(getattr(pool, "_pool", []))
+
     def _leave(self, consumer: Any) -> None:
         logger.warning("Stopping: the running tasks did not end in time; leaving.")
-        for process in getattr(getattr(consumer.pool, "_pool", None), "_pool", []):
+        for process in self._processes(consumer):
             with suppress(OSError, AttributeError):
                 os.kill(process.pid, signal.SIGKILL)
         os._exit(EX_OK)

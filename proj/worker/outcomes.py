@@ -18,7 +18,7 @@ from celery.utils.serialization import get_pickled_exception
 
 from proj.dead_letters.letter import ErrorDetails
 from proj.dead_letters.reasons import Reason
-from proj.errors import PublishError
+from proj.errors import WorkQueueError
 from proj.settlement.outcome import DONE, Outcome, failed, try_again
 
 __all__ = ["error_of", "outcome_of"]
@@ -49,7 +49,7 @@ def _asks_for_another_try(request: Any, error: BaseException) -> bool:
     if isinstance(error, Reject):
         # Celery rejects a task for good whose retry() could not be published. Ours does not, and a
         # team's own task class is treated alike here.
-        return bool(error.requeue) or isinstance(error.reason, PublishError)
+        return bool(error.requeue) or isinstance(error.reason, WorkQueueError)
     task = request.task
     return isinstance(error, PROCESS_LOST) and task.acks_late and task.reject_on_worker_lost
 

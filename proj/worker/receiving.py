@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timezone
 from typing import Any
 
 from celery.utils.log import get_logger
+from celery.utils.time import maybe_iso8601, maybe_make_aware
 
 from proj.dead_letters.decoding import decode_error, keep_original
 from proj.dead_letters.letter import ErrorDetails
@@ -20,6 +22,9 @@ __all__ = ["Receiver"]
 
 logger = get_logger(__name__)
 
+MOST_ROOMS = 1_000
+"""How many messages of one connection may wait here for their ETA beside the running ones."""
+
 
 class Receiver:
     """Stands between the channel of ``consumer`` (ours) and Celery's handler of messages."""
@@ -28,9 +33,11 @@ class Receiver:
         self.consumer = consumer
         self.settler = consumer.settler
         self.plain_message_task = consumer.work_queue_settings.plain_message_task
+        self.rooms_made = 0
 
     def guarding(self, handle: Callable[[Any], None]) -> Callable[[Any], None]:
         """Return ``handle``, given only what may run, and never letting one message end it."""
+        self.rooms_made = 0
         lost = (*self.consumer.connection_errors, *self.consumer.channel_errors)
 
         def on_message(message: Any) -> None:
@@ -38,6 +45,8 @@ class Receiver:
             try:
                 if self._may_run(message):
                     handle(message)
+                    if message.headers.get("eta"):
+                        self._make_room_beside(message)
             except lost:
                 raise
             except Exception as error:
@@ -67,6 +76,18 @@ class Receiver:
         )
         request.outcome = failed(Reason.UNDECODABLE, ErrorDetails.of(error))
         request.acknowledge()
+
+    def _make_room_beside(self, message: Any) -> None:
+        """Let others run while this one waits here: its producer left the delay to the worker.
+
+        Our own producers leave delays to the broker, and their messages have no ETA.
+        """
+        if message.acknowledged or getattr(message, "is_settled", False):
+            return
+        due = maybe_make_aware(maybe_iso8601(message.headers["eta"]))
+        if due > datetime.now(timezone.utc) and self.rooms_made < MOST_ROOMS:
+            self.rooms_made += 1
+            self.consumer.subscription.make_room()
 
     def _may_run(self, message: Any) -> bool:
         error = decode_error(message)

@@ -14,7 +14,7 @@ from celery.utils.log import get_logger
 from proj.dead_letters.copying import Copies, CopyRefused, Original
 from proj.dead_letters.decoding import original_of, tolerate
 from proj.dead_letters.properties import decode
-from proj.settings import Settings
+from proj.settings import Settings, task_option
 from proj.settlement.decision import Action, Decision, before_it_begins, decide
 from proj.settlement.delivery import Delivery, Limits
 from proj.settlement.outcome import Outcome
@@ -70,8 +70,8 @@ class Settler:
     def limits(self, task: str | None) -> Limits:
         """Return the limits for ``task``: its own options, else the settings."""
         own = self.consumer.app.tasks.get(task) if task else None
-        attempts = getattr(own, "attempts_limit", None)
-        keep = getattr(own, "dead_letter_failures", None)
+        attempts = task_option(own, "attempts_limit")
+        keep = task_option(own, "dead_letter_failures")
         return Limits(
             self.settings.attempts_limit if attempts is None else attempts,
             self.settings.dead_letter_failures if keep is None else keep,

@@ -10,6 +10,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 from celery import signals
@@ -37,9 +38,15 @@ class Stopping:
         self.grace_seconds = grace_seconds
         self.deadline: float | None = None
         self.last_resort = LastResort(self, extra_seconds=COPY_SECONDS)
-        self._waker, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._waker, self._wake = os.pipe()
+        for end in (self._waker, self._wake):
+            os.set_blocking(end, False)
         self._has_ended_subscription = False
         self.has_given_back = False
+
+    def __del__(self) -> None:
+        os.close(self._waker)
+        os.close(self._wake)
 
     @property
     def is_stopping(self) -> bool:
@@ -78,10 +85,12 @@ class Stopping:
         if self.consumer.hub is None or self.consumer.connection is None:
             state.should_stop = EX_OK
         else:
-            self._wake_loop()
+            self.wake_loop()
 
-    def _wake_loop(self) -> None:
-        os.write(self._wake, b"!")
+    def wake_loop(self) -> None:
+        """Let the event loop turn once more now; from a signal handler or another thread."""
+        with suppress(BlockingIOError):
+            os.write(self._wake, b"!")
 
     def _on_woken(self, *_: Any) -> None:
         os.read(self._waker, 4096)
@@ -115,7 +124,7 @@ class Stopping:
             state.should_terminate = EX_OK
         else:
             state.should_stop = EX_OK
-        self._wake_loop()
+        self.wake_loop()
 
     def _remaining_seconds(self) -> float:
         return (self.deadline or 0.0) - time.monotonic()

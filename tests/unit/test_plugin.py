@@ -55,6 +55,25 @@ def test_installing_twice_changes_nothing() -> None:
     assert list(app.amqp.queues) == ["task_queue"]
 
 
+def test_an_app_that_has_published_before_becomes_a_work_queue() -> None:
+    """What Celery has cached of an app's messaging is replaced."""
+    app = Celery("theirs", set_as_current=False)
+    _ = app.amqp
+    plugin.install(app)
+
+    assert app.amqp.publish_deadline_seconds == 10
+    assert list(app.amqp.queues) == ["task_queue"]
+
+
+def test_a_queue_without_exchange_keeps_its_own_name_as_routing_key() -> None:
+    """Celery would give it the work queue's key, and the default exchange goes by the key."""
+    app = Celery("theirs", set_as_current=False)
+    app.conf.task_queues = [Queue("letters")]
+    plugin.install(app)
+
+    assert app.amqp.queues["letters"].routing_key == "letters"
+
+
 def test_the_apps_own_queues_stay_beside_the_work_queue() -> None:
     """Queues that the app defines are kept, and the work queue stands among them."""
     app = Celery("theirs", set_as_current=False)

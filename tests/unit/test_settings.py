@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from proj.errors import SettingsError
-from proj.settings import Settings, read
+from proj.settings import Settings, read, task_option
 
 
 def test_nothing_configured_gives_the_defaults() -> None:
@@ -64,6 +65,31 @@ def test_an_unknown_key_is_an_error_with_the_nearest_right_name(
     """A misspelt key never passes in silence, wherever it stands."""
     with pytest.raises(SettingsError, match=told.replace("?", r"\?")):
         read(configuration, environment)
+
+
+def test_what_kubernetes_adds_for_a_service_of_that_name_is_not_ours() -> None:
+    """Beside a service named ``work-queue`` every pod has such variables; they mean nothing."""
+    environment = {
+        "WORK_QUEUE_SERVICE_HOST": "10.0.0.1",
+        "WORK_QUEUE_SERVICE_PORT": "5672",
+        "WORK_QUEUE_SERVICE_PORT_AMQP": "5672",
+        "WORK_QUEUE_PORT": "tcp://10.0.0.1:5672",
+        "WORK_QUEUE_PORT_5672_TCP_ADDR": "10.0.0.1",
+    }
+
+    assert read({}, environment) == Settings()
+
+
+def test_an_option_of_a_task_that_cannot_work_is_an_error_that_names_the_task() -> None:
+    """``@app.task(attempts_limit=0)`` is told by its task, its option and its value."""
+    task = SimpleNamespace(name="shop.pack", attempts_limit=0)
+
+    with pytest.raises(
+        SettingsError, match=r"task shop\.pack: attempts_limit: expected .* found 0"
+    ):
+        task_option(task, "attempts_limit")
+    assert task_option(SimpleNamespace(name="shop.pack", attempts_limit=3), "attempts_limit") == 3
+    assert task_option(SimpleNamespace(name="shop.pack"), "attempts_limit") is None
 
 
 @pytest.mark.parametrize(
