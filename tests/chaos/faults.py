@@ -48,6 +48,7 @@ class System:
             lambda: self.ledger.count("accepted").total(),
             lambda now: now > before,
             what="messages are accepted again",
+            timeout_seconds=60,
         )
 
 
@@ -90,8 +91,10 @@ def _kill_broker(system: System, chance: random.Random) -> None:  # noqa: ARG001
 
 
 def _close_connections(system: System, chance: random.Random) -> None:  # noqa: ARG001 - all of them
-    names = {each["name"] for each in system.rabbitmq.management.call("GET", "/connections")}
-    assert names, "no connection was open"
+    names = wait_until(
+        lambda: {each["name"] for each in system.rabbitmq.management.call("GET", "/connections")},
+        what="a connection is open",
+    )
     system.rabbitmq.control("close_all_connections", "a test closes every connection")
     wait_until(
         lambda: {each["name"] for each in system.rabbitmq.management.call("GET", "/connections")},
