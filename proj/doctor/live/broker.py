@@ -34,19 +34,20 @@ def confirms_unanswered(reached: Reached) -> str | None:
         try:
             publish(channel, queue)
         except (OSError, MessageNacked, *reached.connection.connection_errors) as error:
-            return None if broker_alarm(reached) else str(error) or "no answer in time"
+            reached.alarm = reached.connection.blocked_because
+            # A broker in alarm reads nothing more from this connection; the next check has another.
+            # https://www.rabbitmq.com/docs/connection-blocked
+            reached.connection.collect()
+            return None if reached.alarm else str(error) or "no answer in time"
     return None
 
 
 def broker_alarm(reached: Reached) -> str | None:
-    # RabbitMQ tells a connection that has published, and reads nothing more from it.
-    # https://www.rabbitmq.com/docs/connection-blocked
-    reason: str | None = reached.connection.blocked_because
-    return reason
+    return reached.alarm
 
 
 def mandatory_unanswered(reached: Reached) -> str | None:
-    if broker_alarm(reached):
+    if reached.alarm:
         return None
     nowhere = f"{reached.queue}.doctor.{secrets.token_hex(4)}"
     with reached.connection.channel() as channel:

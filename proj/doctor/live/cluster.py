@@ -59,7 +59,8 @@ def members_missing(reached: Reached) -> list[str]:
         members = told.get("members") or running
         down = sorted({*members} - {*(told.get("online") or members)})
         if down:
-            found.append(f"{queue!r} has the members {listed(members)}, of which {down} are down")
+            who = f"{queue!r} has the members {listed(members)}"
+            found.append(f"{who}, of which {listed(down)} is down")
         elif len(members) < min(REPLICAS, len(running)):
             found.append(f"{queue!r} has {len(members)} members in a cluster of {len(running)}")
     return found

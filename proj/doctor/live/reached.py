@@ -18,7 +18,7 @@ from proj.topology.names import dead_letter_queue_name
 
 __all__ = ["Reached", "reach"]
 
-CONNECT_SECONDS = 10.0
+CONNECT_SECONDS = 5.0
 
 
 @dataclass
@@ -27,6 +27,8 @@ class Reached:
 
     examined: Examined
     connection: Any
+    alarm: str | None = None
+    """Why the broker takes no messages now, once it has told."""
 
     @property
     def queue(self) -> str:

@@ -44,7 +44,7 @@ def delays_undeclared(reached: Reached) -> list[str]:
 def dead_letter_route_broken(reached: Reached) -> str | None:
     """Let a message go from a private queue, made as the work queue is, to the dead letters."""
     ready, _ = reached.counts(reached.dead_letters) or (MOST_LETTERS + 1, 0)
-    if ready > MOST_LETTERS:
+    if ready > MOST_LETTERS or reached.alarm:
         return None
     probe = f"{reached.queue}.doctor.{secrets.token_hex(4)}"
     arguments = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 
 from celery.events.receiver import EventReceiver
@@ -84,8 +84,13 @@ def _heartbeats(reached: Reached) -> list[tuple[dict[str, Any], float]]:
         found = vars(reached)["heartbeats"] = []
         app, came = reached.examined.app, found
         handlers = {"worker-heartbeat": lambda event: came.append((event, time.time()))}
+        until = time.monotonic() + LISTENING_SECONDS
         with app.connection_for_read() as connection, suppress(TimeoutError):
-            Receiver(connection, app=app, handlers=handlers).capture(timeout=LISTENING_SECONDS)
+            receiver = Receiver(connection, app=app, handlers=handlers)
+            # Its own timeout begins anew with every event, of which busy workers send many.
+            with closing(receiver.itercapture(timeout=LISTENING_SECONDS)) as events:
+                while time.monotonic() < until:
+                    next(events)
     return found
 
 
