@@ -22,6 +22,9 @@ __all__ = ["Producer"]
 PAUSE_SECONDS = 0.2
 """Between attempts, from the third on: some brokers take each connection and break it."""
 
+REFUSED_PAUSES_SECONDS = (0.1, 0.2, 0.4, 0.8)
+"""After each ``basic.nack``: a quorum queue without a leader refuses, as a full queue does."""
+
 
 class Producer(kombu.Producer):
     """What Celery's producer pool holds: Kombu's producer, whose ``publish`` keeps the promise."""
@@ -85,11 +88,18 @@ class Producer(kombu.Producer):
     def _publish_until_deadline(self, body: Any, options: dict[str, Any], *, retry: bool) -> Any:
         perhaps_held = False
         pause_seconds = 0.0
+        refused_pauses = iter(REFUSED_PAUSES_SECONDS if retry else ())
         while True:
             try:
                 return super().publish(body, **options)
-            except (ChannelError, MessageNacked) as error:
+            except ChannelError as error:
                 raise self._failure(error, options, perhaps_held=perhaps_held) from error
+            except MessageNacked as error:
+                refused_pause = next(refused_pauses, None)
+                if refused_pause is None or (deadline.remaining() or 0.0) <= refused_pause:
+                    raise self._failure(error, options, perhaps_held=perhaps_held) from error
+                time.sleep(refused_pause)
+                continue
             except (OSError, exceptions.ConnectionError) as error:
                 perhaps_held = perhaps_held or isinstance(error, Unconfirmed)
                 failure = self._failure(error, options, perhaps_held=perhaps_held)
