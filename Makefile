@@ -8,6 +8,8 @@ SEED ?= 1
 SECONDS ?= 300
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+# Most of a test is waiting for real processes. The long files first, so that none runs alone at the end.
+PYTEST := $(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 
@@ -20,11 +22,11 @@ demo: $(READY) $(filter rabbitmq,$(BROKER)) ## ten messages shared out among thr
 	@$(BIN)/python -m examples.demo --broker $(BROKER)
 
 test: $(READY) rabbitmq ## the whole test suite, on a private RabbitMQ
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	@$(PYTEST) tests/chaos tests/integration tests/unit
 
 test-containers: $(READY) ## the tests that need a broker, on RabbitMQ 4.3 in a container
 	@docker info >/dev/null 2>&1 || { echo "No Docker engine answers. Install one: https://docs.docker.com/engine/install/, and start it."; exit 1; }
-	@TEST_RABBITMQ=container $(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/integration tests/chaos/test_bad_messages.py -m 'not own_machine' -k 'not embedded'
+	@TEST_RABBITMQ=container $(PYTEST) tests/chaos/test_bad_messages.py tests/integration -m 'not own_machine' -k 'not embedded'
 
 chaos: $(READY) rabbitmq ## faults under load for longer: make chaos SEED=7 SECONDS=600
 	@CHAOS_SEED=$(SEED) CHAOS_SECONDS=$(SECONDS) $(BIN)/python -m pytest tests/chaos/test_nothing_is_lost.py
