@@ -100,10 +100,14 @@ class Scene:
         )
         return task_id
 
-    def control(self, command: str) -> Any:
+    def control(self, command: str, **arguments: Any) -> Any:
         """Send a remote control command to every worker, and return their answers."""
-        with Celery(broker=self.url) as app:
-            return app.control.broadcast(command, reply=True, timeout=5)
+        with Celery(broker=self.url, set_as_current=False) as app:
+            answers = app.control.broadcast(
+                command, arguments=arguments, reply=True, timeout=20, limit=1
+            )
+        assert answers, f"no worker answers {command!r}"
+        return answers
 
     def begun(self) -> Counter[str]:
         """Return how often each task began."""
