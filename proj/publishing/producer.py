@@ -88,8 +88,16 @@ class Producer(kombu.Producer):
         while True:
             try:
                 return super().publish(body, **options)
-            except (ChannelError, MessageNacked) as error:
+            except ChannelError as error:
                 raise self._failure(error, options, perhaps_held=perhaps_held) from error
+            except MessageNacked as error:
+                failure = self._failure(error, options, perhaps_held=perhaps_held)
+                self._drop_channel()
+                # A full queue, or, in a cluster, one that has no leader now and soon has one.
+                final = not (retry and self.connection.alt)
+                if final or (deadline.remaining() or 0.0) <= PAUSE_SECONDS:
+                    raise failure from error
+                pause_seconds = PAUSE_SECONDS
             except (OSError, exceptions.ConnectionError) as error:
                 perhaps_held = perhaps_held or isinstance(error, Unconfirmed)
                 failure = self._failure(error, options, perhaps_held=perhaps_held)
@@ -119,6 +127,11 @@ class Producer(kombu.Producer):
             error = Blocked(blocked)
         where = destination(options, options["routing_key"])
         return as_publish_error(error, self.connection.as_uri(), where, perhaps_held=perhaps_held)
+
+    def _drop_channel(self) -> None:
+        # RabbitMQ 3.10 goes on refusing on a channel that met a quorum queue without a leader.
+        self.connection.revive(None)
+        self.revive(self.__connection__)
 
     def _drop_connection(self, *, unless_blocked: bool) -> None:
         # A blocked connection that is kept tells of the broker's recovery; one that is dropped
