@@ -11,7 +11,7 @@ READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test test-containers chaos lint types format clean rabbitmq
+.PHONY: help demo test test-containers chaos env lint types format clean rabbitmq
 
 help: ## show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -28,6 +28,12 @@ test-containers: $(READY) ## the tests that need a broker, on RabbitMQ 4.3 in a 
 
 chaos: $(READY) rabbitmq ## faults under load for longer: make chaos SEED=7 SECONDS=600
 	@CHAOS_SEED=$(SEED) CHAOS_SECONDS=$(SECONDS) $(BIN)/python -m pytest tests/chaos/test_nothing_is_lost.py
+
+env: .env ## passwords for docker compose, in .env
+
+.env:
+	@$(PYTHON) -c 'import secrets; [print(f"{name}={secrets.token_hex(20)}") for name in "ADMINISTRATOR_PASSWORD WORKER_PASSWORD PRODUCER_PASSWORD FLOWER_PASSWORD ERLANG_COOKIE".split()]; print(f"FLOWER_LOGIN=operator:{secrets.token_hex(20)}")' | install -m 600 /dev/stdin $@
+	@echo "Wrote .env: new passwords, readable by you alone. Keep it out of version control."
 
 lint: $(READY) ## ruff: lint and format
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
