@@ -11,7 +11,7 @@ READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test test-containers chaos env lint types format clean rabbitmq
+.PHONY: help demo test test-containers chaos env lint types format clean rabbitmq chromium
 
 help: ## show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -19,10 +19,10 @@ help: ## show what can be made
 demo: $(READY) $(filter rabbitmq,$(BROKER)) ## ten messages shared out among three workers, one of which is killed
 	@$(BIN)/python -m examples.demo --broker $(BROKER)
 
-test: $(READY) rabbitmq ## the whole test suite, on a private RabbitMQ
+test: $(READY) rabbitmq chromium ## the whole test suite, on a private RabbitMQ
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-test-containers: $(READY) ## the tests that need a broker, on RabbitMQ 4.3 in a container
+test-containers: $(READY) chromium ## the tests that need a broker, on RabbitMQ 4.3 in a container
 	@docker info >/dev/null 2>&1 || { echo "No Docker engine answers. Install one: https://docs.docker.com/engine/install/, and start it."; exit 1; }
 	@TEST_RABBITMQ=container $(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/integration tests/chaos/test_bad_messages.py -m 'not own_machine' -k 'not embedded'
 
@@ -62,5 +62,16 @@ rabbitmq:
 	    bash .ci/install-rabbitmq; \
 	  else \
 	    echo "RabbitMQ is not installed. Debian and Ubuntu: apt-get install rabbitmq-server; Fedora: dnf install rabbitmq-server; macOS: brew install rabbitmq."; \
+	  fi; \
+	fi
+
+# Flower's pages are looked at in a browser.
+chromium:
+	@if ! command -v chromium chromium-browser google-chrome google-chrome-stable >/dev/null; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "Installing Chromium from the system's packages..."; \
+	    bash .ci/install-chromium; \
+	  else \
+	    echo "Chromium is not installed. Debian: apt-get install chromium; Ubuntu: snap install chromium; Fedora: dnf install chromium; macOS: brew install --cask chromium."; \
 	  fi; \
 	fi

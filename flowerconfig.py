@@ -19,6 +19,7 @@ address = options.address or "127.0.0.1"
 
 # --- What is shown ------------------------------------------------------------------------------
 extend_broker_page()  # dead-letter queues, and the embedded broker
+tasks_columns = "name,args,state,received,runtime,worker,uuid"
 
 # --- What is kept -------------------------------------------------------------------------------
 max_tasks = 10_000  # in memory; the oldest go first
