@@ -135,7 +135,7 @@ class Producer(kombu.Producer):
         return as_publish_error(error, self.connection.as_uri(), where, perhaps_held=perhaps_held)
 
     def _refused_pauses(self) -> Iterator[float]:
-        # A full queue refuses, and one without a leader: in a cluster it may take long to elect one.
+        # A full queue refuses, and one without a leader, which a cluster may take long to elect.
         until_deadline = repeat(REFUSED_PAUSES_SECONDS[-1]) if self.connection.alt else ()
         return chain(REFUSED_PAUSES_SECONDS, until_deadline)
 
