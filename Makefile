@@ -6,6 +6,8 @@ VENV ?= .venv
 BROKER ?= embedded
 SEED ?= 1
 SECONDS ?= 300
+ROUNDS ?= 5
+QUEUE_TYPE ?= quorum
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 # Most of a test is waiting for real processes. The long files first, so that none runs alone at the end.
@@ -13,7 +15,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscop
 
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test test-containers chaos lint types format clean rabbitmq
+.PHONY: help demo test test-containers chaos benchmarks lint types format clean rabbitmq
 
 help: ## show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -30,6 +32,10 @@ test-containers: $(READY) ## the tests that need a broker, on RabbitMQ 4.3 in a 
 
 chaos: $(READY) rabbitmq ## faults under load for longer: make chaos SEED=7 SECONDS=600
 	@CHAOS_SEED=$(SEED) CHAOS_SECONDS=$(SECONDS) $(BIN)/python -m pytest tests/chaos/test_nothing_is_lost.py
+
+benchmarks: $(READY) rabbitmq ## the work queue beside its peers; benchmarks/README.md has the caveats
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group benchmark
+	@$(BIN)/python -m benchmarks.peers --rounds $(ROUNDS) --queue-type $(QUEUE_TYPE) --charts docs/charts
 
 lint: $(READY) ## ruff: lint and format
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
