@@ -6,6 +6,8 @@ VENV ?= .venv
 BROKER ?= embedded
 SEED ?= 1
 SECONDS ?= 300
+ROUNDS ?= 5
+QUEUE_TYPE ?= quorum
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 # Most of a test is waiting for real processes. The long files first, so that none runs alone at the end.
@@ -13,7 +15,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscop
 
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test test-containers chaos env lint types format clean rabbitmq chromium
+.PHONY: help demo test test-containers chaos benchmarks env lint types format clean rabbitmq chromium
 
 help: ## show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -36,6 +38,10 @@ env: .env ## passwords for docker compose, in .env
 .env:
 	@$(PYTHON) -c 'import secrets; [print(f"{name}={secrets.token_hex(20)}") for name in "ADMINISTRATOR_PASSWORD WORKER_PASSWORD PRODUCER_PASSWORD FLOWER_PASSWORD ERLANG_COOKIE".split()]; print(f"FLOWER_LOGIN=operator:{secrets.token_hex(20)}")' | install -m 600 /dev/stdin $@
 	@echo "Wrote .env: new passwords, readable by you alone. Keep it out of version control."
+
+benchmarks: $(READY) rabbitmq ## the work queue beside its peers; benchmarks/README.md has the caveats
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group benchmark
+	@$(BIN)/python -m benchmarks.peers --rounds $(ROUNDS) --queue-type $(QUEUE_TYPE) --charts docs/charts
 
 lint: $(READY) ## ruff: lint and format
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
