@@ -140,7 +140,7 @@ def test_a_broker_that_returns_nothing_is_found(url: str, monkeypatch: pytest.Mo
         told = mandatory_unanswered(reached)
 
         assert told
-        assert told.startswith(f"'{reached.queue}.doctor.")
+        assert told.startswith("'celeryev.doctor.")
 
 
 def test_an_alarm_is_found_and_ends(url: str, node: RabbitMQ) -> None:

@@ -36,7 +36,7 @@ def permission_missing(reached: Reached) -> str | None:
             f"{right} {name!r}"
             for right, each in needed.items()
             for name in each
-            if not patterns.get(right) or not re.search(patterns[right], name)
+            if not _covers(patterns.get(right), name)
         ]
     )
 
@@ -51,3 +51,10 @@ def account_is_administrator(reached: Reached) -> str | None:
 
 
 CHECKS = (permission_missing, account_is_administrator)
+
+
+def _covers(pattern: str | None, name: str) -> bool:
+    try:
+        return bool(pattern and re.search(pattern, name))
+    except re.error:
+        return True  # Erlang's patterns know more than Python's

@@ -26,12 +26,13 @@ MOST_SKEW_SECONDS = 5.0
 def node_name_twice(reached: Reached) -> str | None:
     processes: dict[str, set[Any]] = defaultdict(set)
     for event, _ in _heartbeats(reached):
-        processes[event["hostname"]].add(event["pid"])
+        processes[str(event.get("hostname"))].add(event.get("pid"))
     return listed([repr(name) for name, ids in sorted(processes.items()) if len(ids) > 1])
 
 
 def clock_skew(reached: Reached) -> str | None:
-    skew = {event["hostname"]: event["timestamp"] - came for event, came in _heartbeats(reached)}
+    heard = _heartbeats(reached)
+    skew = {str(each.get("hostname")): each.get("timestamp", came) - came for each, came in heard}
     return listed(
         [
             f"{name} ({seconds:+.0f} s)"

@@ -39,7 +39,9 @@ def worker_gives_up(examined: Examined) -> str | None:
         "broker_connection_retry_on_startup": conf.broker_connection_retry_on_startup is False,
         "broker_connection_max_retries": bool(conf.broker_connection_max_retries),
     }
-    return listed([f"{name} = {conf[name]!r}" for name, is_wrong in wrong.items() if is_wrong])
+    return listed(
+        [f"{name} = {getattr(conf, name)!r}" for name, is_wrong in wrong.items() if is_wrong]
+    )
 
 
 def time_limit_missing(examined: Examined) -> str | None:
