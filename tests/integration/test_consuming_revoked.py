@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from proj.dead_letters.reasons import Reason
 from tests.support.settlement_scene import Scene
-from tests.support.waiting import wait_until
 
 pytest_plugins = ["tests.support.settlement_fixtures"]
 
