@@ -181,7 +181,11 @@ class Copies:
                     self._connection = self.connect()
                     self._channel = self._connection.channel()
                 return use(self._channel)
-        except (CopyRefused, Returned, MessageNacked):
+        except (CopyRefused, Returned):
+            raise
+        except MessageNacked:
+            # RabbitMQ 3.10 goes on refusing on a channel that met a quorum queue without a leader.
+            self.close()
             raise
         except Exception as error:  # py-amqp raises more than it declares on a lost connection
             self.close()
