@@ -20,7 +20,7 @@ from proj.dead_letters.reasons import Reason
 from proj.errors import LoginRefused, WorkQueueError
 from proj.settings import TASK_OPTIONS, task_option
 from proj.topology import delays
-from proj.worker.pool import keep_processes_free
+from proj.worker.pool import keep_processes_free, refuse_greenlets
 from proj.worker.receiving import Receiver
 from proj.worker.request import settled
 from proj.worker.settling import Settler
@@ -52,6 +52,7 @@ class Consumer(CeleryConsumer):
         """Consume until told to stop; where the queue cannot be used, end with one line."""
         self.stopping.take_signals()
         try:
+            refuse_greenlets()
             super().start()
         except WorkQueueError as error:
             logger.critical("%s", error)
