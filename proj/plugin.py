@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from celery import Celery
@@ -37,15 +36,11 @@ def install(app: Celery) -> None:
     if not isinstance(app.send_task, SendTask):
         app.send_task = SendTask(app)
     configuration.supply(app)
-    app.__reduce__ = partial(_reduce, app)
-
-
-def _reduce(app: Celery) -> tuple[Any, ...]:
-    """Pickle ``app`` as Celery does, to be installed anew."""
-    return _rebuild, vars(Celery)["__reduce__"](app)
+    app.__reduce__ = lambda: (_rebuild, vars(Celery)["__reduce__"](app))
 
 
 def _rebuild(build: Any, arguments: Any) -> Celery:
+    """Unpickle an app as Celery does, and install it anew."""
     app: Celery = build(*arguments)
     install(app)
     return app

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
 from celery.utils.log import get_logger
 from celery.utils.time import maybe_iso8601, maybe_make_aware
 
-from proj.dead_letters.copying import ETA
 from proj.dead_letters.decoding import decode_error, keep_original
 from proj.dead_letters.letter import ErrorDetails
 from proj.dead_letters.reasons import Reason
 from proj.settlement.attempts import may_have_begun
 from proj.settlement.decision import Action, Decision
-from proj.settlement.outcome import failed, not_due
+from proj.settlement.outcome import GIVEN_BACK, failed
+from proj.settlement.settling import ETA
 from proj.worker.failing import raised, record_failure
 from proj.worker.plain import as_task_message, is_plain
 
@@ -82,8 +83,8 @@ class Receiver:
         due = _due(message) if is_kept else None
         if due is None or due <= datetime.now(timezone.utc):
             return False
-        decision = self.settler.decide(message, not_due(due), has_begun=False)
-        self.settler.carry_out(message, decision)
+        decision = self.settler.decide(message, GIVEN_BACK, has_begun=False)
+        self.settler.carry_out(message, replace(decision, due=due))
         return True
 
     def _may_run(self, message: Any) -> bool:
