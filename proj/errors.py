@@ -25,6 +25,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from celery.exceptions import ImproperlyConfigured
+from click import ClickException
 from kombu.exceptions import OperationalError
 
 __all__ = [
@@ -52,8 +53,11 @@ class WorkQueueError(Exception):
     """The root of every error of this package."""
 
 
-class SettingsError(WorkQueueError, ImproperlyConfigured):
-    """The configuration is wrong: a line for each problem, with key, expectation and value."""
+class SettingsError(WorkQueueError, ImproperlyConfigured, ClickException):
+    """The configuration is wrong: a line for each problem, with key, expectation and value.
+
+    Each of Celery's commands ends with this text and code 1, as with click's own errors.
+    """
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)

@@ -22,7 +22,7 @@ ANSWER_SECONDS = 20.0
 """How long the broker may take to answer a method; electing a queue's leader takes seconds."""
 
 
-NOT_AMQP = (struct.error, exceptions.FrameSyntaxError, TypeError, ValueError)
+NOT_AMQP = (struct.error, exceptions.FrameSyntaxError, TypeError, UnicodeError)
 """What py-amqp raises as it writes a property that is too large or of a type that AMQP lacks."""
 
 

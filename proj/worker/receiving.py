@@ -78,10 +78,10 @@ class Receiver:
         Our own producers do that themselves. Where the broker does not take it, it waits here as
         any copy does, and others run beside it.
         """
-        consumer = self.consumer
-        is_kept = consumer.connection.is_amqp and message.headers.get("task") in consumer.app.tasks
-        due = _due(message) if is_kept else None
+        due, consumer = _due(message), self.consumer
         if due is None or due <= datetime.now(timezone.utc):
+            return False
+        if not consumer.connection.is_amqp or message.headers.get("task") not in consumer.app.tasks:
             return False
         decision = self.settler.decide(message, GIVEN_BACK, has_begun=False)
         self.settler.carry_out(message, replace(decision, due=due))
@@ -142,7 +142,7 @@ def _due(message: Any) -> datetime | None:
     eta = message.headers.get(ETA)
     try:
         due: datetime | None = maybe_make_aware(maybe_iso8601(eta)) if eta else None
-    except (AttributeError, ValueError):
+    except (AttributeError, OverflowError, TypeError, ValueError):
         return None
     return due
 
