@@ -11,7 +11,7 @@ READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test test-containers chaos lint types format clean rabbitmq
+.PHONY: help demo test test-containers chaos lint types format clean rabbitmq databases
 
 help: ## show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -19,7 +19,7 @@ help: ## show what can be made
 demo: $(READY) $(filter rabbitmq,$(BROKER)) ## ten messages shared out among three workers, one of which is killed
 	@$(BIN)/python -m examples.demo --broker $(BROKER)
 
-test: $(READY) rabbitmq ## the whole test suite, on a private RabbitMQ
+test: $(READY) rabbitmq databases ## the whole test suite, on private servers
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 test-containers: $(READY) ## the tests that need a broker, on RabbitMQ 4.3 in a container
@@ -56,5 +56,16 @@ rabbitmq:
 	    bash .ci/install-rabbitmq; \
 	  else \
 	    echo "RabbitMQ is not installed. Debian and Ubuntu: apt-get install rabbitmq-server; Fedora: dnf install rabbitmq-server; macOS: brew install rabbitmq."; \
+	  fi; \
+	fi
+
+# As above, for the tests of the Django outbox.
+databases:
+	@if ! command -v mariadb-install-db >/dev/null || ! { command -v initdb || ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "Installing PostgreSQL and MariaDB from the system's packages (their servers are not started)..."; \
+	    bash .ci/install-databases; \
+	  else \
+	    echo "PostgreSQL and MariaDB are not both installed. Debian and Ubuntu: apt-get install postgresql mariadb-server; Fedora: dnf install postgresql-server mariadb-server; macOS: brew install postgresql mariadb."; \
 	  fi; \
 	fi
