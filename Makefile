@@ -15,7 +15,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscop
 
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test test-containers chaos benchmarks env lint types format clean rabbitmq chromium
+.PHONY: help demo test test-containers chaos benchmarks env lint types format clean rabbitmq databases chromium
 
 help: ## show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -23,7 +23,7 @@ help: ## show what can be made
 demo: $(READY) $(filter rabbitmq,$(BROKER)) ## ten messages shared out among three workers, one of which is killed
 	@$(BIN)/python -m examples.demo --broker $(BROKER)
 
-test: $(READY) rabbitmq chromium ## the whole test suite, on a private RabbitMQ
+test: $(READY) rabbitmq databases chromium ## the whole test suite, on private servers
 	@$(PYTEST) tests/chaos tests/integration tests/unit
 
 test-containers: $(READY) chromium ## the tests that need a broker, on RabbitMQ 4.3 in a container
@@ -81,5 +81,16 @@ chromium:
 	    bash .ci/install-chromium; \
 	  else \
 	    echo "Chromium is not installed. Debian: apt-get install chromium; Ubuntu: snap install chromium; Fedora: dnf install chromium; macOS: brew install --cask chromium."; \
+	  fi; \
+	fi
+
+# As above, for the tests of the Django outbox.
+databases:
+	@if ! command -v mariadb-install-db >/dev/null || ! { command -v initdb || ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "Installing PostgreSQL and MariaDB from the system's packages (their servers are not started)..."; \
+	    bash .ci/install-databases; \
+	  else \
+	    echo "PostgreSQL and MariaDB are not both installed. Debian and Ubuntu: apt-get install postgresql mariadb-server; Fedora: dnf install postgresql-server mariadb-server; macOS: brew install postgresql mariadb."; \
 	  fi; \
 	fi
