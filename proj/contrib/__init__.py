@@ -1,0 +1,1 @@
+"""Thin glue to the frameworks that call tasks, and to the tests of projects that have them."""
