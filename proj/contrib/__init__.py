@@ -1,1 +1,1 @@
-"""Thin glue to the frameworks that call tasks, and to the tests of projects that have them."""
+"""The work queue inside other frameworks: thin glue, each part loaded only where it is used."""

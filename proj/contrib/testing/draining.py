@@ -101,16 +101,17 @@ class DrainingConsumer(Consumer):
 
 @contextmanager
 def _as_worker(app: Celery) -> Iterator[None]:
-    """Make ``app`` the current one, as a worker does, and keep a worker's signals from the process.
+    """Make ``app`` the current one, as a worker does, without what belongs to a worker's process.
 
-    What is connected to them prepares a process of its own: Django's part of Celery closes the
-    database connections, in the midst of the test's transaction.
+    That is the receivers of its signals (Django's part of Celery closes the database connections,
+    in the midst of the test's transaction), and bootsteps, which start threads.
     """
     default, current = _state.default_app, _state._tls.current_app  # noqa: SLF001 - to put it back
     will_block = _state.task_join_will_block()
     with ExitStack() as stack:
         for signal in (signals.worker_init, signals.worker_shutdown):
             stack.enter_context(patch.object(signal, "receivers", []))
+        stack.enter_context(patch.dict(app.steps, worker=set()))
         app.set_default()
         app.set_current()
         try:
