@@ -44,7 +44,7 @@ clean: ## remove what the other targets made
 $(READY): pyproject.toml
 	@$(PYTHON) -m venv $(VENV) || { echo "No virtual environment could be made. Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[flower,webhooks]' --group dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[django,flask,flower,webhooks]' --group dev
 	@touch $@
 
 # Private nodes need RabbitMQ's programs, never a running server. Root may install them; others are

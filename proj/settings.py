@@ -23,7 +23,7 @@ Check = Callable[[Any], Any]
 KUBERNETES = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_[A-Z]+(_\w+)?)?)$")
 """What Kubernetes adds to the environment of every pod beside a service named ``work-queue``."""
 
-TASK_OPTIONS = {"attempts_limit": "count", "dead_letter_failures": "flag"}
+TASK_OPTIONS = {"attempts_limit": "count", "dead_letter_failures": "flag", "outbox": "flag"}
 """The options of ``@app.task`` that are ours, and how each is checked."""
 
 
@@ -59,6 +59,15 @@ class Settings:
 
     stall_seconds: float = field(default=30.0, metadata={"check": "seconds"})
     """How long a worker with an idle process may get nothing from a queue that has messages."""
+
+    outbox: bool = field(default=True, metadata={"check": "flag"})
+    """Whether Django's open transaction keeps the tasks that are sent in it."""
+
+    outbox_database: str | None = field(default=None, metadata={"check": "database"})
+    """The alias of the one database with an outbox; None: each that Django's routers allow."""
+
+    outbox_publish_seconds: float = field(default=1.0, metadata={"check": "seconds"})
+    """How long a commit may wait for the broker before its tasks are left to a relay."""
 
 
 def read(configuration: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
@@ -142,6 +151,12 @@ def _task_name(value: Any) -> str | None:
     return value
 
 
+def _database(value: Any) -> str | None:
+    if value is not None and not (isinstance(value, str) and value):
+        raise ValueError("an alias of Django's DATABASES, or None")
+    return value
+
+
 def _seconds(value: Any) -> float:
     seconds = _number(value)
     if not 0 < seconds < float("inf"):
@@ -176,6 +191,7 @@ CHECKS: Mapping[str, Check] = {
     "ownership": _one_of("arguments", "policy"),
     "queue type": _one_of("quorum", "classic"),
     "task name": _task_name,
+    "database": _database,
     "seconds": _seconds,
     "count": _count,
     "flag": _flag,
