@@ -11,13 +11,19 @@ READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test test-containers chaos lint types format clean rabbitmq
+.PHONY: help demo flask django test test-containers chaos lint types format clean rabbitmq
 
 help: ## show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 demo: $(READY) $(filter rabbitmq,$(BROKER)) ## ten messages shared out among three workers, one of which is killed
 	@$(BIN)/python -m examples.demo --broker $(BROKER)
+
+flask: $(READY) ## a Flask site and its worker, on http://127.0.0.1:5000
+	@$(BIN)/python -m examples.flask_app
+
+django: $(READY) ## a Django site with an outbox and its worker, on http://127.0.0.1:5000
+	@$(BIN)/python -m examples.django_site
 
 test: $(READY) rabbitmq ## the whole test suite, on a private RabbitMQ
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
