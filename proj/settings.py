@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
+from urllib.parse import urlsplit
 
 from proj.errors import SettingsError
 
@@ -60,6 +61,9 @@ class Settings:
     stall_seconds: float = field(default=30.0, metadata={"check": "seconds"})
     """How long a worker with an idle process may get nothing from a queue that has messages."""
 
+    management_url: str | None = field(default=None, metadata={"check": "management url"})
+    """RabbitMQ's management API (``http://host:15672``), asked for what AMQP cannot tell."""
+
     outbox: bool = field(default=True, metadata={"check": "flag"})
     """Whether Django's open transaction keeps the tasks that are sent in it."""
 
@@ -89,7 +93,7 @@ def read(configuration: Mapping[str, Any], environment: Mapping[str, str]) -> Se
         try:
             values[each.name] = CHECKS[each.metadata["check"]](value)
         except ValueError as expectation:
-            problems.append(f"  {source}: expected {expectation}, found {value!r}")
+            problems.append(f"  {source}: expected {expectation}, found {_shown(value)!r}")
     if problems:
         raise SettingsError(problems)
     return Settings(**values)
@@ -151,6 +155,20 @@ def _task_name(value: Any) -> str | None:
     return value
 
 
+def _shown(value: Any) -> Any:
+    """Return ``value`` without the account that a URL may have."""
+    return f"**@{value.rpartition('@')[2]}" if isinstance(value, str) and "@" in value else value
+
+
+def _management_url(value: Any) -> str | None:
+    if value is None or value == "":
+        return None
+    parts = urlsplit(value) if isinstance(value, str) else None
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("http://user:password@host:15672, or None")
+    return str(value)
+
+
 def _database(value: Any) -> str | None:
     if value is not None and not (isinstance(value, str) and value):
         raise ValueError("an alias of Django's DATABASES, or None")
@@ -195,4 +213,5 @@ CHECKS: Mapping[str, Check] = {
     "seconds": _seconds,
     "count": _count,
     "flag": _flag,
+    "management url": _management_url,
 }

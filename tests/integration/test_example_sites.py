@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +14,7 @@ import pytest
 import requests
 from playwright.sync_api import Page
 
-from tests.support.browser import browser_page
+from tests.support.browser import browse
 from tests.support.example_site import TABLES, ExampleSite
 from tests.support.rabbitmq import RabbitMQ, new_rabbitmq
 from tests.support.waiting import wait_until
@@ -85,12 +85,12 @@ def test_no_request_fails_and_no_parcel_is_lost_while_the_broker_restarts(
     restarted.add_virtual_host(name)
     site = ExampleSite(module, tmp_path, restarted.url(name))
     crowd = Crowd(site)
-    with site.running(), browser_page() as page:
+    with site.running(), browse(site.url, None, tmp_path) as show:
         with crowd.ordering():
             crowd.wait_for_orders(ENOUGH)
             restarted.wait_registered("task_queue", "task_queue.dead_letters")
             # Before: without a broker, Flask's pages are soon all taken up by waiting for it.
-            _fill_in(page, site, "Oak Street")
+            page = _filled_in(show, "Oak Street")
             restarted.kill()
             page.click("button", no_wait_after=True)
             if module == "examples.django_site":
@@ -115,28 +115,28 @@ def test_a_person_sees_what_became_of_a_parcel(module: str, tmp_path: Path) -> N
     What the page says about running it again is true.
     """
     site = ExampleSite(module, tmp_path, broker_url=None)
-    with site.running(), browser_page() as page, requests.Session() as client:
+    with site.running(), browse(site.url, None, tmp_path) as show, requests.Session() as client:
         for _ in range(PROCESSES):
-            site.order(client, "Elm Street 5...")
-        _fill_in(page, site, "Oak Street 7..")
+            site.order(client, "Elm Street 5..")
+        page = _filled_in(show, "Oak Street 7.")
         page.click("button")
         for state in ("waiting", "in-work", "done"):
             _see(page, f".{state}", tmp_path / f"{state}.png")
-        _fill_in(page, site, "Nowhere 1")
+        _filled_in(show, "Nowhere 1")
         page.click("button")
         _see(page, ".dead", tmp_path / "dead.png")
         assert page.inner_text(".reason") == "ValueError: no such address: Nowhere 1"
         command = page.inner_text("pre")
-        page.goto(site.url)
-        _see(page, ".dead", tmp_path / "index.png")
+        show("", "index", ".dead")
         assert page.locator(".done").count() == 1 + PROCESSES
 
         assert "Replayed 1" in site.run(command)
 
 
-def _fill_in(page: Page, site: ExampleSite, address: str) -> None:
-    page.goto(site.url)
+def _filled_in(show: Callable[..., Page], address: str) -> Page:
+    page = show("", "form", "form")
     page.fill("input[name=address]", address)
+    return page
 
 
 def _see(page: Page, selector: str, picture: Path) -> None:
