@@ -59,7 +59,7 @@ format: $(READY) ## let ruff write the format
 	@$(BIN)/ruff format .
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist instance .pytest_cache .mypy_cache .ruff_cache
 
 $(READY): pyproject.toml
 	@$(PYTHON) -m venv $(VENV) || { echo "No virtual environment could be made. Debian and Ubuntu: apt-get install python3-venv"; exit 1; }

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from tests.support.documents import write_programs
+from tests.support.worker import ROOT
 
 pytest_plugins = ["pytester"]
 pytestmark = pytest.mark.own_machine
@@ -150,6 +151,34 @@ def test_passes_afterwards_the_app_is_as_it_was():
     assert app.connection_for_write().as_uri() == "amqp://guest:**@nowhere.invalid:5672//"
 """
 
+DJANGO_TEST = """
+import examples.django_site
+import django
+from django.core.management import call_command
+from django.db import transaction
+from django.test import TestCase
+
+django.setup()
+call_command("migrate", verbosity=0)
+
+from examples.django_site.parcels.models import Parcel
+from examples.django_site.parcels.tasks import pack
+
+
+def test_it(work_queue):
+    with transaction.atomic():
+        with TestCase.captureOnCommitCallbacks(execute=True):
+            parcel = Parcel.objects.create(address="Elm Street")
+            pack.delay(parcel.pk)
+            assert not work_queue.enqueued
+        work_queue.assert_enqueued(pack, args=[parcel.pk])
+        assert work_queue.drain() == 1
+        parcel.refresh_from_db()
+        assert parcel.state == "done"
+        transaction.set_rollback(True)
+    assert not Parcel.objects.exists()
+"""
+
 
 def test_it_runs_what_was_enqueued_and_fails_for_what_nobody_expected(
     pytester: pytest.Pytester,
@@ -172,6 +201,17 @@ def test_it_runs_what_was_enqueued_and_fails_for_what_nobody_expected(
         "Expected, and not there: a dead letter with task='shop.break_', reason='failed'" in output
     )
     assert "The queues are not empty after 20 deliveries" in output
+
+
+def test_a_task_sees_what_the_transaction_of_the_test_has_not_committed(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a Django project, a drained task runs in the transaction of the test, which stays open."""
+    monkeypatch.setenv("SITE_FOLDER", str(pytester.path / "site"))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    pytester.makepyfile(DJANGO_TEST)
+
+    pytester.runpytest_subprocess("-W", "error").assert_outcomes(passed=1)
 
 
 def test_an_app_without_the_plug_in_is_told_so(pytester: pytest.Pytester) -> None:
@@ -201,7 +241,8 @@ def test_unused_it_costs_nothing_and_it_can_be_left_out(pytester: pytest.Pyteste
         "import sys\ndef test_it(): assert not {'celery', 'kombu'} & set(sys.modules)"
     )
 
-    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+    # pytest-celery, where it is installed, loads Celery.
+    pytester.runpytest_subprocess("-p", "no:celery").assert_outcomes(passed=1)
 
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:celery_workqueue", "--fixtures"],
