@@ -12,7 +12,11 @@ from proj.errors import WorkQueueError
 
 __all__ = ["workqueue"]
 
-COMMANDS = {"dead-letters": "proj.commands.dead_letters", "move": "proj.commands.move"}
+COMMANDS = {
+    "dead-letters": "proj.commands.dead_letters",
+    "doctor": "proj.commands.doctor",
+    "move": "proj.commands.move",
+}
 """Name -> module; loaded when it is asked for, as Celery imports this file for every command."""
 
 
