@@ -41,7 +41,7 @@ class Settings:
     """``quorum`` or ``classic`` (RabbitMQ's ``x-queue-type``); not used under ``policy``."""
 
     plain_message_task: str | None = field(
-        default="tasks.messages.process_message", metadata={"check": "task name"}
+        default="tasks.messages.process_message", metadata={"check": "text or none"}
     )
     """The task that runs for a message without Celery headers, with its text; None: no task."""
 
@@ -59,6 +59,20 @@ class Settings:
 
     stall_seconds: float = field(default=30.0, metadata={"check": "seconds"})
     """How long a worker with an idle process may get nothing from a queue that has messages."""
+
+    runtime_folder: str | None = field(default=None, metadata={"check": "text or none"})
+    """Where each worker keeps the file that ``workqueue-health`` reads; None: see proj.health."""
+
+    management_url: str | None = field(default=None, metadata={"check": "web address"})
+    """RabbitMQ's management API, for what AMQP cannot tell: ``http://user:password@host:15672``."""
+
+    dead_letters_keep_seconds: float | None = field(
+        default=None, metadata={"check": "seconds or none"}
+    )
+    """How long a dead letter is kept; None: until somebody removes it."""
+
+    dead_letters_keep_count: int | None = field(default=None, metadata={"check": "count or none"})
+    """How many dead letters are kept, the newest; None: all."""
 
 
 def read(configuration: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
@@ -80,7 +94,7 @@ def read(configuration: Mapping[str, Any], environment: Mapping[str, str]) -> Se
         try:
             values[each.name] = CHECKS[each.metadata["check"]](value)
         except ValueError as expectation:
-            problems.append(f"  {source}: expected {expectation}, found {value!r}")
+            problems.append(f"  {source}: expected {expectation}, found {_shown(value)}")
     if problems:
         raise SettingsError(problems)
     return Settings(**values)
@@ -134,12 +148,28 @@ def _queue_name(value: Any) -> str:
     return value
 
 
-def _task_name(value: Any) -> str | None:
-    if value is None or value == "" or str(value).lower() == "none":
-        return None
+def _or_none(check: Check) -> Check:
+    def check_unless_none(value: Any) -> Any:
+        if value is None or str(value).lower() in ("", "none"):
+            return None
+        try:
+            return check(value)
+        except ValueError as expectation:
+            raise ValueError(f"{expectation}, or None") from None
+
+    return check_unless_none
+
+
+def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError("the name of a task, or None")
+        raise ValueError("text")
     return value
+
+
+def _web_address(value: Any) -> str:
+    if not re.fullmatch(r"https?://[^/\s]+/?", str(value)):
+        raise ValueError("http://user:password@host:15672")
+    return str(value).rstrip("/")
 
 
 def _seconds(value: Any) -> float:
@@ -164,6 +194,10 @@ def _number(value: Any) -> float:
         return float("nan")
 
 
+def _shown(value: Any) -> str:
+    return repr(re.sub(r"//[^@]*@", "//**@", value) if isinstance(value, str) else value)
+
+
 def _flag(value: Any) -> bool:
     flag = {"true": True, "1": True, "false": False, "0": False}.get(str(value).lower())
     if flag is None:
@@ -175,8 +209,11 @@ CHECKS: Mapping[str, Check] = {
     "queue name": _queue_name,
     "ownership": _one_of("arguments", "policy"),
     "queue type": _one_of("quorum", "classic"),
-    "task name": _task_name,
+    "text or none": _or_none(_text),
+    "web address": _or_none(_web_address),
     "seconds": _seconds,
+    "seconds or none": _or_none(_seconds),
     "count": _count,
+    "count or none": _or_none(_count),
     "flag": _flag,
 }

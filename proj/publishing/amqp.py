@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
@@ -56,6 +57,9 @@ class AMQP(CeleryAMQP):
             options.setdefault("mandatory", True)
             if options.get("headers"):
                 options["headers"] = _without_history(options["headers"])
+            if not (message.headers or message.body).get("eta"):
+                # By it the broker tells how long its oldest message has waited.
+                options.setdefault("timestamp", int(time.time()))
             leave_delayed_way(options)
             delay(self.app, producer, message, options)
             return send(producer, name, message, **options)

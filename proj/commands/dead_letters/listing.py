@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from proj.commands.dead_letters.options import selecting, selection_of
-from proj.commands.dead_letters.text import age, safe
+from proj.commands.text import age, safe, table
 from proj.dead_letters.browsing import Listing, browse
 from proj.dead_letters.entry import DeadLetter
 
@@ -73,10 +73,8 @@ def _print(listing: Listing) -> None:
         return
     rows: list[tuple[str, ...]] = [("ID", "AGE", "REASON", "TRIES", "REPLAYS", "TASK", "ERROR")]
     rows += [_row(entry) for entry in listing.letters]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
+    for line in table(rows):
+        click.echo(line)
     of = "" if listing.selected == listing.total else f" of {listing.total}"
     click.echo(f"\n{len(listing.letters)} shown, {listing.selected}{of} dead letters")
     click.echo(f"by reason: {_counts(listing.by_reason)}")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from proj.commands.dead_letters.listing import shown_as_json
-from proj.commands.dead_letters.text import age, safe
+from proj.commands.text import age, safe
 from proj.dead_letters import letter
 from proj.dead_letters.browsing import find
 from proj.dead_letters.entry import DeadLetter
