@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
+from urllib.parse import urlsplit
 
 from proj.errors import SettingsError
 
@@ -23,7 +24,7 @@ Check = Callable[[Any], Any]
 KUBERNETES = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_[A-Z]+(_\w+)?)?)$")
 """What Kubernetes adds to the environment of every pod beside a service named ``work-queue``."""
 
-TASK_OPTIONS = {"attempts_limit": "count", "dead_letter_failures": "flag"}
+TASK_OPTIONS = {"attempts_limit": "count", "dead_letter_failures": "flag", "outbox": "flag"}
 """The options of ``@app.task`` that are ours, and how each is checked."""
 
 
@@ -63,9 +64,6 @@ class Settings:
     runtime_folder: str | None = field(default=None, metadata={"check": "text or none"})
     """Where each worker keeps the file that ``workqueue-health`` reads; None: see proj.health."""
 
-    management_url: str | None = field(default=None, metadata={"check": "web address"})
-    """RabbitMQ's management API, for what AMQP cannot tell: ``http://user:password@host:15672``."""
-
     dead_letters_keep_seconds: float | None = field(
         default=None, metadata={"check": "seconds or none"}
     )
@@ -73,6 +71,18 @@ class Settings:
 
     dead_letters_keep_count: int | None = field(default=None, metadata={"check": "count or none"})
     """How many dead letters are kept, the newest; None: all."""
+
+    management_url: str | None = field(default=None, metadata={"check": "management url"})
+    """RabbitMQ's management API (``http://host:15672``), asked for what AMQP cannot tell."""
+
+    outbox: bool = field(default=True, metadata={"check": "flag"})
+    """Whether Django's open transaction keeps the tasks that are sent in it."""
+
+    outbox_database: str | None = field(default=None, metadata={"check": "text or none"})
+    """The alias of the one database with an outbox; None: each that Django's routers allow."""
+
+    outbox_publish_seconds: float = field(default=1.0, metadata={"check": "seconds"})
+    """How long a commit may wait for the broker before its tasks are left to a relay."""
 
 
 def read(configuration: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
@@ -94,7 +104,7 @@ def read(configuration: Mapping[str, Any], environment: Mapping[str, str]) -> Se
         try:
             values[each.name] = CHECKS[each.metadata["check"]](value)
         except ValueError as expectation:
-            problems.append(f"  {source}: expected {expectation}, found {_shown(value)}")
+            problems.append(f"  {source}: expected {expectation}, found {_shown(value)!r}")
     if problems:
         raise SettingsError(problems)
     return Settings(**values)
@@ -166,10 +176,18 @@ def _text(value: Any) -> str:
     return value
 
 
-def _web_address(value: Any) -> str:
-    if not re.fullmatch(r"https?://[^/\s]+/?", str(value)):
-        raise ValueError("http://user:password@host:15672")
-    return str(value).rstrip("/")
+def _shown(value: Any) -> Any:
+    """Return ``value`` without the account that a URL may have."""
+    return f"**@{value.rpartition('@')[2]}" if isinstance(value, str) and "@" in value else value
+
+
+def _management_url(value: Any) -> str | None:
+    if value is None or value == "":
+        return None
+    parts = urlsplit(value) if isinstance(value, str) else None
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("http://user:password@host:15672, or None")
+    return str(value)
 
 
 def _seconds(value: Any) -> float:
@@ -194,10 +212,6 @@ def _number(value: Any) -> float:
         return float("nan")
 
 
-def _shown(value: Any) -> str:
-    return repr(re.sub(r"//[^@]*@", "//**@", value) if isinstance(value, str) else value)
-
-
 def _flag(value: Any) -> bool:
     flag = {"true": True, "1": True, "false": False, "0": False}.get(str(value).lower())
     if flag is None:
@@ -210,10 +224,10 @@ CHECKS: Mapping[str, Check] = {
     "ownership": _one_of("arguments", "policy"),
     "queue type": _one_of("quorum", "classic"),
     "text or none": _or_none(_text),
-    "web address": _or_none(_web_address),
     "seconds": _seconds,
     "seconds or none": _or_none(_seconds),
     "count": _count,
     "count or none": _or_none(_count),
     "flag": _flag,
+    "management url": _management_url,
 }
