@@ -84,7 +84,7 @@ def test_the_management_api_tells_more_where_its_address_is_known(broker: Broker
 
     assert told["work"]["in_per_second"] is not None
     assert "nearly full" in [each["kind"] for each in told["warnings"]]
-    assert "The management API does not answer" in wrong.stdout
+    assert "cannot be read: 401" in wrong.stdout
     assert "s3cret" not in wrong.stdout + wrong.stderr
 
 

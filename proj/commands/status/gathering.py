@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from amqp.exceptions import NotFound
 
 from proj import pause
+from proj.broker.management import Management
 from proj.commands.broker import asked
-from proj.commands.status.management import complete
 from proj.commands.status.snapshot import QueueState, Snapshot
 from proj.configuration import work_queue_settings
 from proj.dead_letters.entry import read_message
 from proj.dead_letters.taking import Held
+from proj.errors import ManagementUnavailable
 from proj.topology.names import DELAY_LEVELS, dead_letter_queue_name
 
 if TYPE_CHECKING:
@@ -31,9 +32,10 @@ def gather(app: Celery, before: Snapshot | None = None) -> Snapshot:
     Rates are told by the management API, else seen as the difference to the snapshot ``before``.
     """
     settings = work_queue_settings(app)
+    connection = app.connection_for_read()
     found = Snapshot(
         when=datetime.now(timezone.utc),
-        broker=app.connection_for_read().as_uri(),
+        broker=connection.as_uri(),
         work=QueueState(settings.name),
         delayed=QueueState("delayed"),
         dead_letters=QueueState(dead_letter_queue_name(settings.name)),
@@ -48,7 +50,12 @@ def gather(app: Celery, before: Snapshot | None = None) -> Snapshot:
     if found.work.in_work is None and found.all_answered:
         found.work.in_work = sum(each["in_work"] for each in found.workers.values())
     if settings.management_url:
-        complete(found, settings.management_url, app.connection_for_read().virtual_host)
+        try:
+            for queue in (found.work, found.dead_letters):
+                told = Management(settings.management_url, connection).queue(queue.name)
+                _complete(queue, told or {})
+        except ManagementUnavailable as error:
+            found.problem = str(error)
     if before:
         with_rates(before, found)
     return found
@@ -82,6 +89,17 @@ def _count(channel: Any, queue: QueueState) -> None:
         queue.in_work, published = state_of(queue.name)
         if queue.ready and published:
             queue.oldest_seconds = max(0.0, time.time() - published)
+
+
+def _complete(queue: QueueState, told: dict[str, Any]) -> None:
+    queue.in_work = told.get("messages_unacknowledged", queue.in_work)
+    stats = told.get("message_stats", {})
+    queue.in_per_second = stats.get("publish_details", {}).get("rate", 0.0)
+    queue.out_per_second = stats.get("ack_details", {}).get("rate", 0.0)
+    if told.get("head_message_timestamp"):
+        queue.oldest_seconds = max(0.0, time.time() - told["head_message_timestamp"])
+    limits = {**(told.get("effective_policy_definition") or {}), **told.get("arguments", {})}
+    queue.most = limits.get("x-max-length", limits.get("max-length"))
 
 
 def _count_delayed(channel: Any, found: Snapshot) -> None:

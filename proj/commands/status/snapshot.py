@@ -42,7 +42,7 @@ class Snapshot:
     workers: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Node name -> what it answered: see :mod:`proj.worker.telling`."""
     problem: str | None = None
-    """Why the management API does not answer."""
+    """What is wrong with the management API."""
     dead_letters_grown: int = 0
     """Since the sample before."""
 

@@ -19,7 +19,7 @@ def warnings_of(found: Snapshot, attempts_limit: int) -> list[dict[str, str]]:
 
 def _warnings(found: Snapshot, attempts_limit: int) -> Iterator[tuple[str, str]]:
     if found.problem:
-        yield "management", f"The management API does not answer: {found.problem}"
+        yield "management", found.problem
     if found.pause:
         since, by = found.pause.since or "?", found.pause.by or "?"
         yield "paused", f"Paused since {since} by {by}. To go on: workqueue resume"
