@@ -45,7 +45,7 @@ class Pause:
 def begin(channel: Any, settings: Settings, by: str) -> Pause:
     """Pause the queue, on any Kombu ``channel``; one that is paused already stays as it is."""
     found = current(channel, settings)
-    if found:
+    if found and found.by:
         return found
     pause = Pause(datetime.now(timezone.utc).isoformat(timespec="seconds"), by)
     body = json.dumps({"since": pause.since, "by": pause.by}).encode()

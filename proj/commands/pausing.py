@@ -31,7 +31,7 @@ def pause(context: click.Context, /, by: str | None, as_json: bool) -> None:  # 
     settings = work_queue_settings(app)
     with asked(app) as channel:
         was = pauses.current(channel, settings)
-        now = was or pauses.begin(channel, settings, by or whoever_runs_this())
+        now = pauses.begin(channel, settings, by or whoever_runs_this())
     told = _tell(app, settings.name, now)
     if as_json:
         show({**_shown(settings.name, now), "was_paused": bool(was), "workers": told})
@@ -56,7 +56,8 @@ def resume(context: click.Context, /, as_json: bool) -> None:  # noqa: FBT001 - 
         show({**_shown(settings.name, was), "paused": False, "workers": told})
         return
     if was:
-        click.echo(f"{settings.name} goes on; it was paused since {was.since} by {was.by}.")
+        since = f"since {was.since or '?'} by {was.by or '?'}"
+        click.echo(f"{settings.name} goes on; it was paused {since}.")
     else:
         click.echo(f"{settings.name} was not paused.")
     _echo_told(told)

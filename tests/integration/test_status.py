@@ -54,7 +54,7 @@ def test_status_tells_what_waits_and_what_runs(
         assert str(pid) in shown.stdout
     assert 0 <= told["dead_letters"]["oldest_seconds"] < 60
     assert any_broker.waiting("task_queue.dead_letters") == 1
-    assert "! 1 dead letters: workqueue dead-letters list" in shown.stdout
+    assert "! Dead letters: 1. See: workqueue dead-letters list" in shown.stdout
 
 
 def test_the_management_api_tells_more_where_its_address_is_known(broker: Broker) -> None:

@@ -144,9 +144,9 @@ def _ask_workers(app: Celery, work: QueueState) -> dict[str, dict[str, Any]]:
         # Those who are paused consume nothing, and are waited for.
         limit=work.consumers or None,
     )
+    told = {node: answer for each in answers or () for node, answer in each.items()}
     return {
         node: answer
-        for each in answers or ()
-        for node, answer in sorted(each.items())
+        for node, answer in sorted(told.items())
         if isinstance(answer, dict) and answer.get("queue") == work.name
     }

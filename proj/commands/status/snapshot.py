@@ -53,9 +53,11 @@ class Snapshot:
 
     @property
     def all_answered(self) -> bool:
-        """Whether every consumer of the work queue is one of the workers that answered."""
-        answered = sum(bool(each["consuming"]) for each in self.workers.values())
-        return self.work.consumers is not None and answered >= self.work.consumers
+        """Whether every consumer of the work queue is one of the workers that answered.
+
+        A paused one counts: a quorum queue knows its consumer until what it holds is acknowledged.
+        """
+        return self.work.consumers is not None and len(self.workers) >= self.work.consumers
 
     @property
     def taken(self) -> int:

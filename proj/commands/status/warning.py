@@ -42,12 +42,16 @@ def _of_queues(found: Snapshot) -> Iterator[tuple[str, str]]:
     if not work.consumers and not found.pause:
         yield "no consumer", f"Nothing consumes, {work.ready} messages wait: start a worker."
     if work.consumers and not found.all_answered:
-        silent = work.consumers - sum(bool(each["consuming"]) for each in found.workers.values())
+        silent = work.consumers - len(found.workers)
         text = f"{silent} of {work.consumers} consumers did not answer: a worker that hangs (on "
-        yield "silent", f"{text}its host: workqueue-health), or a client that is not ours."
+        text += "its host: workqueue-health), a broker in alarm (workqueue doctor), or a client "
+        yield "silent", f"{text}that is not ours."
     if letters.ready:
-        grown = f", {found.dead_letters_grown} more just now" * (found.dead_letters_grown > 0)
-        yield "dead letters", f"{letters.ready} dead letters{grown}: workqueue dead-letters list"
+        grown = f" ({found.dead_letters_grown} more just now)" * (found.dead_letters_grown > 0)
+        yield (
+            "dead letters",
+            f"Dead letters: {letters.ready}{grown}. See: workqueue dead-letters list",
+        )
     if work.most and work.ready >= NEARLY * work.most:
         text = f"{work.ready} of at most {work.most} messages"
         yield "nearly full", f"{text}: start more workers, or raise max-length."
