@@ -5,6 +5,7 @@ WorkQueueError
 ├── QueueMismatch            a queue exists with other properties than the configuration says
 ├── LoginRefused             the broker knows neither this account nor its virtual host
 ├── DelaysRefused            the broker does not let us declare what delayed tasks need
+├── BrokerSilent             the broker was asked, and refused or did not answer
 ├── LettersUnreadable        the dead-letter queue cannot be read; nothing was changed
 ├── NoSuchLetter             no dead letter has an id that begins so
 ├── AmbiguousLetter          the ids of several dead letters begin so
@@ -30,6 +31,7 @@ from kombu.exceptions import OperationalError
 
 __all__ = [
     "AmbiguousLetter",
+    "BrokerSilent",
     "BrokerUnavailable",
     "DelaysRefused",
     "LetterFileUnusable",
@@ -121,6 +123,17 @@ class DelaysRefused(WorkQueueError):
 
     def __reduce__(self) -> tuple[type[DelaysRefused], tuple[str, str]]:
         return type(self), (self.broker, self.reason)
+
+
+class BrokerSilent(WorkQueueError):
+    """The broker did not tell what a command asked, or do what it wanted."""
+
+    def __init__(self, broker: str, reason: str) -> None:
+        super().__init__(
+            f"The broker {broker} refused, or did not answer: {reason.rstrip('.')}. "
+            f"See that it runs and has no alarm, and that CELERY_BROKER_URL names it, with an "
+            f"account that may configure, write and read the queues."
+        )
 
 
 class LettersUnreadable(WorkQueueError):
