@@ -24,7 +24,7 @@ test: $(READY) rabbitmq chromium ## the whole test suite, on a private RabbitMQ
 
 test-containers: $(READY) chromium ## the tests that need a broker, on RabbitMQ 4.3 in a container
 	@docker info >/dev/null 2>&1 || { echo "No Docker engine answers. Install one: https://docs.docker.com/engine/install/, and start it."; exit 1; }
-	@TEST_RABBITMQ=container $(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/integration tests/chaos/test_bad_messages.py -m 'not own_machine' -k 'not embedded'
+	@TEST_RABBITMQ=container $(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/containers tests/integration tests/chaos/test_bad_messages.py -p pytest_celery.plugin -p pytest_docker_tools.plugin -m 'not own_machine' -k 'not embedded'
 
 chaos: $(READY) rabbitmq ## faults under load for longer: make chaos SEED=7 SECONDS=600
 	@CHAOS_SEED=$(SEED) CHAOS_SECONDS=$(SECONDS) $(BIN)/python -m pytest tests/chaos/test_nothing_is_lost.py
