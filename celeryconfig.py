@@ -35,6 +35,9 @@ imports = ["tasks.messages", "tasks.webhooks"]
 # --- Results: none are kept unless a backend is named -------------------------------------------
 # result_backend = "rpc://"
 
+# --- What only RabbitMQ's management API can tell: alarms, members, policies ---------------------
+# work_queue_management_url = "http://user:password@host:15672"
+
 # --- What Flower sees ---------------------------------------------------------------------------
 worker_send_task_events = True
 task_send_sent_event = True

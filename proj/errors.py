@@ -10,6 +10,7 @@ WorkQueueError
 ├── AmbiguousLetter          the ids of several dead letters begin so
 ├── ReplayStopped            some dead letters were replayed, and the rest is where it was
 ├── LetterFileUnusable       a file of dead letters cannot be written, or read
+├── ManagementUnavailable    the management API does not answer, or refuses the account
 └── PublishError             a message was not published for sure (also kombu's OperationalError)
     ├── BrokerUnavailable    no connection, or a broker that takes no messages; nothing was sent
     ├── Unroutable           no queue took the message
@@ -32,6 +33,7 @@ __all__ = [
     "LetterFileUnusable",
     "LettersUnreadable",
     "LoginRefused",
+    "ManagementUnavailable",
     "NoSuchLetter",
     "OutcomeUnknown",
     "PublishError",
@@ -160,6 +162,22 @@ class LetterFileUnusable(WorkQueueError):
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"The file {path!r} cannot be used: {reason}. No dead letter was removed.")
+
+
+class ManagementUnavailable(WorkQueueError):
+    """The broker's management API does not answer, or not to this account."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        self.url = url
+        self.reason = reason
+        super().__init__(
+            f"The management API at {url} cannot be read: {reason}. See that "
+            f"work_queue_management_url names it (http://host:15672), with an account that has "
+            f"the tag monitoring (rabbitmqctl set_user_tags)."
+        )
+
+    def __reduce__(self) -> tuple[type[ManagementUnavailable], tuple[str, str]]:
+        return type(self), (self.url, self.reason)
 
 
 class PublishError(WorkQueueError, OperationalError):

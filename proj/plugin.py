@@ -13,6 +13,12 @@ from proj.publishing.send_task import SendTask
 
 __all__ = ["install"]
 
+TASKS = {
+    Celery.task_cls: "proj.publishing.task:Task",
+    "celery.contrib.django.task:DjangoTask": "proj.contrib.django.task:Task",
+}
+"""The base class of Celery's own -> ours; an app's own base class stays as it is."""
+
 
 def install(app: Celery) -> None:
     """Give ``app`` the work queue's configuration, publishing and worker.
@@ -24,8 +30,7 @@ def install(app: Celery) -> None:
     embedded.register()
     app.amqp_cls = "proj.publishing.amqp:AMQP"
     vars(app).pop("amqp", None)  # cached, where the app has published before
-    if app.task_cls == Celery.task_cls:
-        app.task_cls = "proj.publishing.task:Task"
+    app.task_cls = TASKS.get(app.task_cls, app.task_cls)
     if not isinstance(app.send_task, SendTask):
         app.send_task = SendTask(app)
     configuration.supply(app)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
+from urllib.parse import urlsplit
 
 from proj.errors import SettingsError
 
@@ -23,7 +24,7 @@ Check = Callable[[Any], Any]
 KUBERNETES = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_[A-Z]+(_\w+)?)?)$")
 """What Kubernetes adds to the environment of every pod beside a service named ``work-queue``."""
 
-TASK_OPTIONS = {"attempts_limit": "count", "dead_letter_failures": "flag"}
+TASK_OPTIONS = {"attempts_limit": "count", "dead_letter_failures": "flag", "outbox": "flag"}
 """The options of ``@app.task`` that are ours, and how each is checked."""
 
 
@@ -60,6 +61,18 @@ class Settings:
     stall_seconds: float = field(default=30.0, metadata={"check": "seconds"})
     """How long a worker with an idle process may get nothing from a queue that has messages."""
 
+    management_url: str | None = field(default=None, metadata={"check": "management url"})
+    """RabbitMQ's management API (``http://host:15672``), asked for what AMQP cannot tell."""
+
+    outbox: bool = field(default=True, metadata={"check": "flag"})
+    """Whether Django's open transaction keeps the tasks that are sent in it."""
+
+    outbox_database: str | None = field(default=None, metadata={"check": "database"})
+    """The alias of the one database with an outbox; None: each that Django's routers allow."""
+
+    outbox_publish_seconds: float = field(default=1.0, metadata={"check": "seconds"})
+    """How long a commit may wait for the broker before its tasks are left to a relay."""
+
 
 def read(configuration: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
     """Return the settings found in ``environment``, else in ``configuration``, else the defaults.
@@ -80,7 +93,7 @@ def read(configuration: Mapping[str, Any], environment: Mapping[str, str]) -> Se
         try:
             values[each.name] = CHECKS[each.metadata["check"]](value)
         except ValueError as expectation:
-            problems.append(f"  {source}: expected {expectation}, found {value!r}")
+            problems.append(f"  {source}: expected {expectation}, found {_shown(value)!r}")
     if problems:
         raise SettingsError(problems)
     return Settings(**values)
@@ -142,6 +155,26 @@ def _task_name(value: Any) -> str | None:
     return value
 
 
+def _shown(value: Any) -> Any:
+    """Return ``value`` without the account that a URL may have."""
+    return f"**@{value.rpartition('@')[2]}" if isinstance(value, str) and "@" in value else value
+
+
+def _management_url(value: Any) -> str | None:
+    if value is None or value == "":
+        return None
+    parts = urlsplit(value) if isinstance(value, str) else None
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("http://user:password@host:15672, or None")
+    return str(value)
+
+
+def _database(value: Any) -> str | None:
+    if value is not None and not (isinstance(value, str) and value):
+        raise ValueError("an alias of Django's DATABASES, or None")
+    return value
+
+
 def _seconds(value: Any) -> float:
     seconds = _number(value)
     if not 0 < seconds < float("inf"):
@@ -176,7 +209,9 @@ CHECKS: Mapping[str, Check] = {
     "ownership": _one_of("arguments", "policy"),
     "queue type": _one_of("quorum", "classic"),
     "task name": _task_name,
+    "database": _database,
     "seconds": _seconds,
     "count": _count,
     "flag": _flag,
+    "management url": _management_url,
 }

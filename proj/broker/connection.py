@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 import kombu.connection
-from amqp.exceptions import InternalError
+from amqp.exceptions import InternalError, RecoverableConnectionError
 
 from proj.broker import deadline
 from proj.broker.transport import Transport
@@ -40,6 +40,9 @@ class OwnTransport(kombu.connection.Connection):
         "proj.broker.transport:SSLTransport": "amqps",
     }
 
+    may_reconnect = True
+    """Whether a connection that is lost may be replaced by whoever uses it next."""
+
     transport_cls: Any
     connected: Any
     _connection: Any
@@ -60,6 +63,8 @@ class OwnTransport(kombu.connection.Connection):
 
     def _ensure_connection(self, *arguments: Any, **options: Any) -> Any:
         """Connect if need be: as Kombu does, but under a deadline until that has passed."""
+        if not self.may_reconnect and not self.connected:
+            raise RecoverableConnectionError("the connection is lost")
         if not self.is_amqp or deadline.remaining() is None:
             return super()._ensure_connection(*arguments, **options)
         while not self.connected:

@@ -57,7 +57,11 @@ class AMQP(CeleryAMQP):
             if options.get("headers"):
                 options["headers"] = _without_history(options["headers"])
             leave_delayed_way(options)
-            delay(self.app, producer, message, options)
+            if getattr(producer, "is_outbox", False):
+                # What is left of a delay is known as the message leaves the outbox.
+                message = message._replace(sent_event=None)
+            else:
+                delay(self.app, producer, message, options)
             return send(producer, name, message, **options)
 
         return send_task_message

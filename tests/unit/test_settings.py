@@ -106,9 +106,17 @@ def test_an_option_of_a_task_that_cannot_work_is_an_error_that_names_the_task() 
         ("work_queue_attempts_limit", 0),
         ("work_queue_attempts_limit", True),
         ("work_queue_dead_letter_failures", "perhaps"),
+        ("work_queue_management_url", "localhost:15672"),
+        ("work_queue_management_url", "ftp://localhost"),
     ],
 )
 def test_a_value_that_cannot_work_is_refused(key: str, value: object) -> None:
     """A value outside what the broker or the promise allows is an error that names the key."""
     with pytest.raises(SettingsError, match=key):
         read({key: value}, {})
+
+
+def test_the_password_of_a_url_that_is_refused_is_not_shown() -> None:
+    """A management URL with a wrong scheme is told without its account."""
+    with pytest.raises(SettingsError, match=r"found '\*\*@broker:15672'"):
+        read({"work_queue_management_url": "amqp://me:s3cret@broker:15672"}, {})
