@@ -35,7 +35,7 @@ test: $(READY) rabbitmq databases chromium ## the whole test suite, on private s
 
 test-containers: $(READY) chromium ## the tests that need a broker, on RabbitMQ 4.3 in a container
 	@docker info >/dev/null 2>&1 || { echo "No Docker engine answers. Install one: https://docs.docker.com/engine/install/, and start it."; exit 1; }
-	@TEST_RABBITMQ=container $(PYTEST) tests/chaos/test_bad_messages.py tests/integration -m 'not own_machine' -k 'not embedded'
+	@TEST_RABBITMQ=container $(PYTEST) tests/chaos/test_bad_messages.py tests/containers tests/integration -p pytest_celery.plugin -p pytest_docker_tools.plugin -m 'not own_machine' -k 'not embedded'
 
 chaos: $(READY) rabbitmq ## faults under load for longer: make chaos SEED=7 SECONDS=600
 	@CHAOS_SEED=$(SEED) CHAOS_SECONDS=$(SECONDS) $(BIN)/python -m pytest tests/chaos/test_nothing_is_lost.py
