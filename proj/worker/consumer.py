@@ -7,14 +7,15 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from amqp.exceptions import AccessRefused, NotAllowed
+from amqp.exceptions import AccessRefused, NotAllowed, ResourceLocked
+from celery.concurrency import solo
 from celery.exceptions import CPendingDeprecationWarning, WorkerShutdown
 from celery.platforms import EX_FAILURE
 from celery.utils.imports import symbol_by_name
 from celery.utils.log import get_logger
 from celery.worker.consumer import Consumer as CeleryConsumer
 
-from proj.configuration import work_queue_settings
+from proj.configuration import HEARTBEAT_SECONDS, work_queue_settings
 from proj.dead_letters.decoding import tolerate
 from proj.dead_letters.reasons import Reason
 from proj.errors import LoginRefused, WorkQueueError
@@ -34,12 +35,20 @@ logger = get_logger(__name__)
 
 LOGIN_PAUSE_SECONDS = 5
 
+SOLO_HEARTBEAT_SECONDS = 120
+"""Celery's own default."""
+
 
 class Consumer(CeleryConsumer):
     """The class that ``worker_consumer`` names."""
 
+    amqheartbeat: Any
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        if isinstance(self.pool, solo.TaskPool) and self.amqheartbeat == HEARTBEAT_SECONDS:
+            # Its tasks run between two heartbeats: a longer one would cost it the connection.
+            self.amqheartbeat = SOLO_HEARTBEAT_SECONDS
         self.work_queue_settings = work_queue_settings(self.app)
         self.settler = Settler(self, self.work_queue_settings)
         self.subscription = Subscription(self)
@@ -100,6 +109,12 @@ class Consumer(CeleryConsumer):
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Forget what came over the connection: the broker delivers it again."""
+        if isinstance(exc, ResourceLocked):
+            logger.error(
+                "Another worker is named %s, or the broker has not yet noticed that it is gone: "
+                "trying again. Give each worker a name of its own: celery worker -n one@%%h.",
+                self.hostname,
+            )
         self.settler.forget()
         self.subscription.on_connection_error(exc)
         self.stopping.on_connection_lost()
