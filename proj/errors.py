@@ -14,6 +14,7 @@ WorkQueueError
     ├── BrokerUnavailable    no connection, or a broker that takes no messages; nothing was sent
     ├── Unroutable           no queue took the message
     ├── Refused              the broker said no: the queue is full, or a limit is exceeded
+    ├── Unwritable           a property cannot be written as AMQP; nothing was sent
     └── OutcomeUnknown       sent, but not answered in time: the broker may hold it or not
 """
 
@@ -40,6 +41,7 @@ __all__ = [
     "ReplayStopped",
     "SettingsError",
     "Unroutable",
+    "Unwritable",
     "WorkQueueError",
 ]
 
@@ -225,7 +227,20 @@ class Refused(PublishError):
     """The broker refused the message: the queue is full, or a limit is exceeded."""
 
     happened = "The broker {broker} refused {message} for {destination}: {reason}."
-    next_step = "It is not queued. Let workers make room, or raise the limit, and publish it again."
+    next_step = (
+        "It is not queued. Let workers make room, raise the limit, or give the account access "
+        "(rabbitmqctl set_permissions), and publish it again."
+    )
+
+
+class Unwritable(PublishError, ValueError):
+    """A property of the message cannot be written as AMQP 0-9-1: nothing was sent."""
+
+    happened = "Cannot write {message} for {destination} on {broker} as AMQP: {reason}."
+    next_step = (
+        "So it was not sent. Correct the call: a priority is 0 to 255, a routing key or another "
+        "text property has at most 255 bytes, and headers hold numbers, text, dates, lists, dicts."
+    )
 
 
 class OutcomeUnknown(PublishError):

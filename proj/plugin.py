@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 from celery import Celery
 
 from proj import configuration, embedded
@@ -29,3 +32,15 @@ def install(app: Celery) -> None:
     if not isinstance(app.send_task, SendTask):
         app.send_task = SendTask(app)
     configuration.supply(app)
+    app.__reduce__ = partial(_reduce, app)
+
+
+def _reduce(app: Celery) -> tuple[Any, ...]:
+    """Pickle ``app`` as Celery does, to be installed anew."""
+    return _rebuild, vars(Celery)["__reduce__"](app)
+
+
+def _rebuild(build: Any, arguments: Any) -> Celery:
+    app: Celery = build(*arguments)
+    install(app)
+    return app

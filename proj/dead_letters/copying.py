@@ -5,6 +5,7 @@ The original may be acknowledged once :meth:`Copies.publish` has returned.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,11 +14,13 @@ from typing import Any, TypeVar
 
 from amqp.basic_message import Message
 from amqp.exceptions import MessageNacked
+from kombu.common import maybe_declare
 
 from proj.broker import deadline
 from proj.broker.channel import Blocked, Channel, Returned, Unconfirmed
 from proj.dead_letters import letter, properties
-from proj.topology.names import DEFAULT_EXCHANGE
+from proj.topology.delays import LONGEST_SECONDS, WayTo, delayed_routing_key
+from proj.topology.names import DEFAULT_EXCHANGE, DELAY_LEVELS
 
 __all__ = ["Copies", "Copy", "CopyRefused", "Original"]
 
@@ -25,6 +28,9 @@ T = TypeVar("T")
 
 BROKER_HEADERS = ("x-delivery-count", "x-acquired-count")
 """What a quorum queue adds to a delivery: not the original's, and stale in a copy."""
+
+ETA = "eta"
+"""Celery's header with the moment before which a task must not begin."""
 
 ROOM_IN_FRAME_BYTES = 64
 """What a content header frame holds beside the properties: 8 of frame, 12 of header, and spare."""
@@ -93,6 +99,28 @@ class Copies:
             channel.basic_publish(message, DEFAULT_EXCHANGE, queue, mandatory=True)
 
         with _refusals(queue):
+            self._with_channel(publish_copy)
+
+    def publish_delayed(
+        self, original: Original, queue: str, headers: Mapping[str, str | int], seconds: float
+    ) -> None:
+        """Let RabbitMQ keep a copy of ``original``, without its ETA, and bring it to ``queue``.
+
+        Raises :class:`CopyRefused` as :meth:`publish`. A longer delay than RabbitMQ's longest comes
+        back after that one, with its ETA, to be delayed once more.
+        """
+        whole_seconds = min(math.ceil(seconds), LONGEST_SECONDS)
+        eta = () if seconds > LONGEST_SECONDS else (ETA,)
+        copy = Copy(original, headers, (*letter.HEADERS, *eta))
+
+        def publish_copy(channel: Any) -> None:
+            # Its time to live would end it on its way; the worker looks at `expires`.
+            message = self._message(channel, copy, drop_expiration=True)
+            maybe_declare(WayTo(queue), channel)
+            routing_key = delayed_routing_key(whole_seconds, queue)
+            channel.basic_publish(message, DELAY_LEVELS[-1], routing_key, mandatory=True)
+
+        with _refusals(DELAY_LEVELS[-1]):
             self._with_channel(publish_copy)
 
     def publish_all(self, copies: Sequence[Copy], queue: str) -> list[CopyRefused | None]:

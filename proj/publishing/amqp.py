@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from typing import Any
 
 from celery import Celery
@@ -11,11 +10,18 @@ from celery.app.amqp import AMQP as CeleryAMQP
 
 from proj.broker.connection import Connection
 from proj.configuration import work_queue_settings
+from proj.errors import SettingsError
 from proj.publishing.delays import delay, leave_delayed_way
 from proj.publishing.pool import drop_after_fork, producers
 from proj.publishing.producer import Producer
+from proj.settings import PREFIX, Settings
 
 __all__ = ["AMQP"]
+
+QUEUE_KEYS = tuple(f"{PREFIX}{name}" for name in ("name", "ownership", "type"))
+
+KEYS = (*QUEUE_KEYS, f"{PREFIX}publish_deadline_seconds")
+"""The settings that a producer uses, which may be changed in mid-program or not."""
 
 HISTORY = ("x-attempts", "x-dead-letter-", "x-death", "x-first-death-", "x-last-death-")
 """What headers tell of one message's past; a retry is a new message, and Celery copies them."""
@@ -28,15 +34,32 @@ class AMQP(CeleryAMQP):
     BrokerConnection = Connection
     Producer = Producer
     _producer_pool: Any
+    _settings: Settings
+    _read_from: list[Any] | None = None
 
     def __init__(self, app: Celery) -> None:
         super().__init__(app)
         drop_after_fork(app)
 
-    @cached_property
+    @property
     def publish_deadline_seconds(self) -> float:
-        """How long sending a task may take, unless the call says otherwise."""
-        return work_queue_settings(self.app).publish_deadline_seconds
+        """How long sending a task may take, unless the call says otherwise.
+
+        Raises :class:`proj.errors.SettingsError` for a setting that was changed and is wrong, or
+        that came too late: the queue is made of what was set when it was first used.
+        """
+        changes = self.app.conf.changes
+        now = [changes.get(key) for key in KEYS]
+        if now != self._read_from:
+            self._settings = work_queue_settings(self.app)
+            used = getattr(self.default_queue, "settings", self._settings)
+            late = [key for key in QUEUE_KEYS if _value(self._settings, key) != _value(used, key)]
+            if late:
+                raise SettingsError(
+                    [f"  {key}: changed after {_value(used, key)!r} was used" for key in late]
+                )
+            self._read_from = now
+        return self._settings.publish_deadline_seconds
 
     @property
     def producer_pool(self) -> Any:
@@ -61,6 +84,10 @@ class AMQP(CeleryAMQP):
             return send(producer, name, message, **options)
 
         return send_task_message
+
+
+def _value(settings: Settings, key: str) -> Any:
+    return getattr(settings, key.removeprefix(PREFIX))
 
 
 def _without_history(headers: Mapping[str, Any]) -> dict[str, Any]:

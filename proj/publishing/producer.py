@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from inspect import signature
 from types import TracebackType
 from typing import Any
 
@@ -23,6 +24,10 @@ PAUSE_SECONDS = 0.2
 """Between attempts, from the third on: some brokers take each connection and break it."""
 
 
+POSITIONAL = tuple(signature(kombu.Producer.publish).parameters)[3:]
+"""What may follow ``body`` and ``routing_key`` by position."""
+
+
 class Producer(kombu.Producer):
     """What Celery's producer pool holds: Kombu's producer, whose ``publish`` keeps the promise."""
 
@@ -30,7 +35,7 @@ class Producer(kombu.Producer):
         self,
         body: Any,
         routing_key: str | None = None,
-        *,
+        *more: Any,
         retry: bool = False,
         retry_policy: Any = None,
         **options: Any,
@@ -42,7 +47,9 @@ class Producer(kombu.Producer):
         Raises :class:`proj.errors.PublishError`, and what Kombu says of a ``body`` that it cannot
         encode.
         """
-        options["routing_key"] = routing_key
+        options.update(zip(POSITIONAL, more, strict=False), routing_key=routing_key)
+        retry = options.pop("retry", retry)
+        retry_policy = options.pop("retry_policy", retry_policy)
         if any(_is_transient(entity) for entity in options.get("declare") or ()):
             # A remote control command or its answer: no more lasting than the exchange it goes to.
             options.setdefault("delivery_mode", TRANSIENT_DELIVERY_MODE)

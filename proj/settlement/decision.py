@@ -7,6 +7,7 @@ original: no broker counts what is given back in the same way on every type of q
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum, auto
 
 from proj.dead_letters.letter import NO_ERROR, ErrorDetails
@@ -45,6 +46,7 @@ class Decision:
     attempts: int = 0
     reason: Reason | None = None
     error: ErrorDetails = NO_ERROR
+    due: datetime | None = None
 
 
 ACKNOWLEDGE = Decision(Action.ACKNOWLEDGE)
@@ -70,7 +72,7 @@ def decide(delivery: Delivery, outcome: Outcome, limits: Limits, *, has_begun: b
         return ACKNOWLEDGE
     begun = attempts.begun_before(delivery.headers, redelivered=delivery.redelivered)
     if outcome.ending is Ending.GIVEN_BACK:
-        return Decision(Action.PUT_BACK, begun)
+        return Decision(Action.PUT_BACK, begun, due=outcome.due)
     begun += has_begun
     if outcome.ending is Ending.TRY_AGAIN:
         if begun < limits.attempts:

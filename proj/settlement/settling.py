@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
+
 from proj.dead_letters.copying import Copies
 from proj.dead_letters.letter import ATTEMPTS, headers_of
 from proj.dead_letters.reasons import Reason
@@ -19,9 +21,12 @@ def copy_if_needed(
     Raises :class:`proj.dead_letters.copying.CopyRefused`: then the original must stay.
     """
     if decision.action is Action.PUT_BACK:
-        copies.publish(
-            delivery.original, delivery.queue, {ATTEMPTS: decision.attempts}, drop_expiration=False
-        )
+        seconds = _seconds_until(decision.due) if decision.due else 0.0
+        headers: dict[str, str | int] = {ATTEMPTS: decision.attempts}
+        if seconds > 0:
+            copies.publish_delayed(delivery.original, delivery.queue, headers, seconds)
+        else:
+            copies.publish(delivery.original, delivery.queue, headers, drop_expiration=False)
     elif decision.action is Action.DEAD_LETTER:
         headers = headers_of(
             decision.reason or Reason.FAILED,
@@ -31,3 +36,7 @@ def copy_if_needed(
             error=decision.error,
         )
         copies.publish(delivery.original, dead_letter_queue, headers, drop_expiration=True)
+
+
+def _seconds_until(due: datetime) -> float:
+    return (due - datetime.now(timezone.utc)).total_seconds()

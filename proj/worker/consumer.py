@@ -79,6 +79,9 @@ class Consumer(CeleryConsumer):
             logger.error("%s Trying again in %d s.", refused, LOGIN_PAUSE_SECONDS)  # noqa: TRY400 - one line
             time.sleep(LOGIN_PAUSE_SECONDS)
             raise
+        # Kombu would replace a connection that is lost while the worker starts, and the event loop,
+        # which knows the first one only, would never read what the broker delivers on the second.
+        connected.may_reconnect = not connected.is_amqp
         return connected
 
     def update_strategies(self) -> None:

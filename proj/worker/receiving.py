@@ -9,21 +9,19 @@ from typing import Any
 from celery.utils.log import get_logger
 from celery.utils.time import maybe_iso8601, maybe_make_aware
 
+from proj.dead_letters.copying import ETA
 from proj.dead_letters.decoding import decode_error, keep_original
 from proj.dead_letters.letter import ErrorDetails
 from proj.dead_letters.reasons import Reason
 from proj.settlement.attempts import may_have_begun
 from proj.settlement.decision import Action, Decision
-from proj.settlement.outcome import failed
+from proj.settlement.outcome import failed, not_due
 from proj.worker.failing import raised, record_failure
 from proj.worker.plain import as_task_message, is_plain
 
 __all__ = ["Receiver"]
 
 logger = get_logger(__name__)
-
-MOST_ROOMS = 1_000
-"""How many messages of one connection may wait here for their ETA beside the running ones."""
 
 
 class Receiver:
@@ -33,20 +31,16 @@ class Receiver:
         self.consumer = consumer
         self.settler = consumer.settler
         self.plain_message_task = consumer.work_queue_settings.plain_message_task
-        self.rooms_made = 0
 
     def guarding(self, handle: Callable[[Any], None]) -> Callable[[Any], None]:
         """Return ``handle``, given only what may run, and never letting one message end it."""
-        self.rooms_made = 0
         lost = (*self.consumer.connection_errors, *self.consumer.channel_errors)
 
         def on_message(message: Any) -> None:
             self.consumer.subscription.note_delivery()
             try:
-                if self._may_run(message):
+                if self._may_run(message) and not self._delay(message):
                     handle(message)
-                    if message.headers.get("eta"):
-                        self._make_room_beside(message)
             except lost:
                 raise
             except Exception as error:
@@ -77,17 +71,20 @@ class Receiver:
         request.outcome = failed(Reason.UNDECODABLE, ErrorDetails.of(error))
         request.acknowledge()
 
-    def _make_room_beside(self, message: Any) -> None:
-        """Let others run while this one waits here: its producer left the delay to the worker.
+    def _delay(self, message: Any) -> bool:
+        """Let the broker keep ``message`` until its ETA; return whether it has one to come.
 
-        Our own producers leave delays to the broker, and their messages have no ETA.
+        Our own producers do that themselves. Where the broker does not take it, it waits here as
+        any copy does, and others run beside it.
         """
-        if message.acknowledged or getattr(message, "is_settled", False):
-            return
-        due = maybe_make_aware(maybe_iso8601(message.headers["eta"]))
-        if due > datetime.now(timezone.utc) and self.rooms_made < MOST_ROOMS:
-            self.rooms_made += 1
-            self.consumer.subscription.make_room()
+        consumer = self.consumer
+        is_kept = consumer.connection.is_amqp and message.headers.get("task") in consumer.app.tasks
+        due = _due(message) if is_kept else None
+        if due is None or due <= datetime.now(timezone.utc):
+            return False
+        decision = self.settler.decide(message, not_due(due), has_begun=False)
+        self.settler.carry_out(message, decision)
+        return True
 
     def _may_run(self, message: Any) -> bool:
         error = decode_error(message)
@@ -137,6 +134,16 @@ class Receiver:
             record_failure(request, raised(AttemptsExhausted(decision.error.message)))
         except Exception:
             logger.exception("The failure of a task whose attempts are exhausted is not recorded")
+
+
+def _due(message: Any) -> datetime | None:
+    """Return the ETA of ``message``; None without one, and for one that Celery will refuse."""
+    eta = message.headers.get(ETA)
+    try:
+        due: datetime | None = maybe_make_aware(maybe_iso8601(eta)) if eta else None
+    except (AttributeError, ValueError):
+        return None
+    return due
 
 
 def _nothing(*_: Any, **__: Any) -> None:
