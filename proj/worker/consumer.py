@@ -18,7 +18,7 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from proj.configuration import HEARTBEAT_SECONDS, work_queue_settings
 from proj.dead_letters.decoding import tolerate
 from proj.dead_letters.reasons import Reason
-from proj.errors import LoginRefused, WorkQueueError
+from proj.errors import BrokerUntrusted, LoginRefused, WorkQueueError
 from proj.settings import TASK_OPTIONS, task_option
 from proj.topology import delays
 from proj.worker.pool import keep_processes_free
@@ -71,14 +71,16 @@ class Consumer(CeleryConsumer):
         connection = self.app.connection_for_read(heartbeat=heartbeat)
         try:
             connected = self.ensure_connected(tolerate(connection))
-        except (AccessRefused, NotAllowed) as error:
-            refused = LoginRefused(connection.as_uri(), str(error.reply_text))
+        except (AccessRefused, NotAllowed, BrokerUntrusted) as error:
+            refused: WorkQueueError = error
+            if not isinstance(error, BrokerUntrusted):
+                refused = LoginRefused(connection.as_uri(), str(error.reply_text))
             if self.restart_count == 0:
                 raise refused from error
             # A broker that starts may refuse for a moment what it took before.
             logger.error("%s Trying again in %d s.", refused, LOGIN_PAUSE_SECONDS)  # noqa: TRY400 - one line
             time.sleep(LOGIN_PAUSE_SECONDS)
-            raise
+            raise OSError(str(refused)) from error
         # Kombu would replace a connection that is lost while the worker starts, and the event loop,
         # which knows the first one only, would never read what the broker delivers on the second.
         connected.may_reconnect = not connected.is_amqp
