@@ -80,13 +80,12 @@ def _print(name: str, alike: list[Finding]) -> None:
     click.echo(f"{severity}  {name}")
     lines = [("fact:", each.fact) for each in alike]
     for label, text in (*lines, ("why:", told.why), ("remedy:", told.remedy), ("page:", told.page)):
-        click.echo(_wrapped(f"  {label:<8}", safe(text)))
+        wrap = sys.stdout.isatty() and label != "remedy:"  # which is copied
+        click.echo(_wrapped(f"  {label:<8}", safe(text)) if wrap else f"  {label:<8}{safe(text)}")
     click.echo()
 
 
 def _wrapped(label: str, text: str) -> str:
-    if not sys.stdout.isatty():
-        return label + text
     width = min(max(shutil.get_terminal_size().columns, NARROWEST), WIDEST)
     return textwrap.fill(
         text,

@@ -12,7 +12,7 @@ from proj.broker import deadline
 from proj.broker.channel import Returned
 from proj.doctor.live.reached import Reached
 
-__all__ = ["CHECKS", "private_name", "publish"]
+__all__ = ["private_name", "publish"]
 
 OLDEST = (3, 10)
 
@@ -58,9 +58,6 @@ def mandatory_unanswered(reached: Reached) -> str | None:
                 raise
             return None
     return repr(nowhere)
-
-
-CHECKS = (version_unsupported, confirms_unanswered, broker_alarm, mandatory_unanswered)
 
 
 def private_name() -> str:

@@ -10,8 +10,6 @@ from proj.doctor.live.reached import Reached
 from proj.errors import ManagementUnavailable
 from proj.topology.names import DELAY_LEVELS, DELIVERY_EXCHANGE
 
-__all__ = ["CHECKS"]
-
 CONTROL = "celery.pidbox"
 """The exchange through which Celery's commands and Flower reach the workers."""
 
@@ -48,9 +46,6 @@ def account_is_administrator(reached: Reached) -> str | None:
     tags = (api.get("/whoami") or {}).get("tags") or ()
     # Before RabbitMQ 3.9 a text, with commas.
     return repr(api.user) if "administrator" in tags else None
-
-
-CHECKS = (permission_missing, account_is_administrator)
 
 
 def _covers(pattern: str | None, name: str) -> bool:

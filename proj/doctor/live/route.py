@@ -15,8 +15,6 @@ from proj.doctor.live.reached import Reached
 from proj.topology.declaring import work_queue_arguments
 from proj.topology.names import DEFAULT_EXCHANGE, DELAY_LEVELS, DELIVERY_EXCHANGE
 
-__all__ = ["CHECKS"]
-
 MOST_LETTERS = 1_000
 """Taking the probe back holds each letter before it for a moment: more are left in peace."""
 
@@ -60,9 +58,6 @@ def dead_letter_route_broken(reached: Reached) -> str | None:
         finally:
             channel.queue_delete(probe)
     return None if arrived else f"{reached.dead_letters!r} had none after {ROUND_SECONDS:g} s"
-
-
-CHECKS = (delays_undeclared, dead_letter_route_broken)
 
 
 def _rejected(channel: Any, queue: str) -> bool:

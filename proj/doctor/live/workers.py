@@ -13,8 +13,6 @@ from proj.doctor.finding import listed
 from proj.doctor.live.reached import Reached
 from proj.doctor.static.tasks import sent_by_name
 
-__all__ = ["CHECKS"]
-
 LISTENING_SECONDS = 2.0
 """How long heartbeats are waited for, which the workers are asked to send at once."""
 
@@ -65,9 +63,6 @@ def task_not_in_workers(reached: Reached) -> str | None:
     wanted = {*reached.examined.tasks, *sent_by_name(reached.examined)}
     unknown = sorted(wanted - known) if answers else []
     return f"None of {len(answers)} workers knows {listed(unknown)}" if unknown else None
-
-
-CHECKS = (node_name_twice, clock_skew, worker_holds_too_many, task_not_in_workers)
 
 
 class Receiver(EventReceiver):

@@ -7,8 +7,6 @@ from operator import not_
 from proj.doctor.examined import Examined
 from proj.doctor.finding import listed
 
-__all__ = ["CHECKS"]
-
 CONSUMER_TIMEOUT_SECONDS = 1_800
 """RabbitMQ's default: https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout"""
 
@@ -61,13 +59,3 @@ def time_limit_beyond_consumer_timeout(examined: Examined) -> str | None:
             if seconds and seconds > CONSUMER_TIMEOUT_SECONDS
         ]
     )
-
-
-CHECKS = (
-    prefetch_above_one,
-    rate_limit_holds_process,
-    heartbeat_off,
-    worker_gives_up,
-    time_limit_missing,
-    time_limit_beyond_consumer_timeout,
-)
