@@ -13,7 +13,7 @@ from celery import Celery
 from proj.broker.channel import Channel
 from proj.doctor.examining import examine
 from proj.doctor.fixing import fix
-from proj.doctor.live import broker, workers
+from proj.doctor.live import broker, route, workers
 from proj.doctor.live import reached as reaching
 from proj.doctor.live.broker import (
     broker_alarm,
@@ -25,6 +25,7 @@ from proj.doctor.live.cluster import dead_letters_dropped, node_down, room_short
 from proj.doctor.live.permissions import account_is_administrator, permission_missing
 from proj.doctor.live.queue import queue_differs
 from proj.doctor.live.route import dead_letter_route_broken
+from proj.errors import LettersUnreadable
 from tests.support.doctor_scene import app_with, looking, virtual_host
 from tests.support.proxy import Proxy
 from tests.support.rabbitmq import RabbitMQ
@@ -195,6 +196,35 @@ def test_a_missing_permission_is_found(node: RabbitMQ, api: str) -> None:
         with looking(own, work_queue_management_url=api) as as_itself:
             assert permission_missing(as_itself) is None
             assert account_is_administrator(as_itself) is None
+
+
+def test_a_queue_that_belongs_to_another_connection_is_found(url: str) -> None:
+    """What the broker refuses to one check is told, and ends no other check."""
+    with looking(url) as other, other.connection.channel() as channel:
+        channel.queue_declare(other.queue, exclusive=True, durable=False)
+        app = app_with({"broker_url": url, "work_queue_name": other.queue})
+
+        (told, *_) = found(app, "broker-refuses")
+        assert "RESOURCE_LOCKED" in told
+        assert found(app, "default-credentials")
+
+        channel.queue_delete(other.queue)
+        assert found(app, "broker-refuses") == []
+
+
+def test_dead_letters_that_may_not_be_read_are_found(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A probe that cannot be taken back is told as such, and ends no other check."""
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise LettersUnreadable("task_queue.dead_letters", url, "ACCESS_REFUSED")
+
+    with looking(url) as reached:
+        fix(reached.examined.app)
+        monkeypatch.setattr(route, "holding", refused)
+
+        assert "ACCESS_REFUSED" in found(reached.examined.app, "dead-letter-route-broken")[0]
 
 
 def test_an_account_that_may_do_everything_is_found(url: str, api: str) -> None:

@@ -102,6 +102,7 @@ def test_members_that_are_down_or_too_few_are_found() -> None:
         "'task_queue' has the members rabbit@one, rabbit@two, rabbit@three, "
         "of which rabbit@three is down"
     )
+    assert len(members_missing(reached(*three(), members=MEMBERS, online=[]))) == 2
     few = members_missing(reached(*three(), members=MEMBERS[:1], online=MEMBERS[:1]))
     assert few[0] == "'task_queue' has 1 members in a cluster of 3"
     assert members_missing(reached(*three(), type="classic")) == []
