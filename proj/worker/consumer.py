@@ -20,6 +20,7 @@ from proj.dead_letters.reasons import Reason
 from proj.errors import LoginRefused, WorkQueueError
 from proj.settings import TASK_OPTIONS, task_option
 from proj.topology import delays
+from proj.worker.mailbox import Mailbox
 from proj.worker.pool import keep_processes_free
 from proj.worker.receiving import Receiver
 from proj.worker.request import settled
@@ -46,6 +47,7 @@ class Consumer(CeleryConsumer):
         self.stopping = Stopping(self, self.work_queue_settings.stop_grace_seconds)
         self.stall = StallWatch(self, self.work_queue_settings.stall_seconds)
         self.receiver = Receiver(self)
+        self.mailbox = Mailbox(self)
         keep_processes_free(self.controller, self.receiver.give_up_request)
 
     def start(self) -> None:
@@ -106,6 +108,7 @@ class Consumer(CeleryConsumer):
         self.settler.forget()
         self.subscription.on_connection_error(exc)
         self.stopping.on_connection_lost()
+        self.mailbox.on_connection_error(exc)
         with warnings.catch_warnings():
             # Celery warns that a setting of ours will have another default one day.
             warnings.simplefilter("ignore", CPendingDeprecationWarning)
