@@ -10,9 +10,11 @@ from typing import Any
 
 import kombu.connection
 from amqp.exceptions import InternalError, RecoverableConnectionError
+from kombu.utils.collections import HashedSeq
 
 from proj.broker import deadline
 from proj.broker.transport import Transport
+from proj.errors import SettingsError
 
 __all__ = ["Connection"]
 
@@ -22,6 +24,11 @@ TRANSPORTS = {
     "librabbitmq": "proj.broker.transport:Transport",  # what Kombu makes of amqp:// where it has it
     "amqps": "proj.broker.transport:SSLTransport",
 }
+
+URL = (
+    "amqp://user:password@host:port/virtual_host or sqlite:///file.db, "
+    "with / @ : and % in a name or password percent-encoded"
+)
 
 CLOSING_SECONDS = 1.0
 """How long the farewell to a broker may take; a blocked broker does not read it at all."""
@@ -46,6 +53,24 @@ class OwnTransport(kombu.connection.Connection):
     transport_cls: Any
     connected: Any
     _connection: Any
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        try:
+            super().__init__(*arguments, **options)
+            for url in self.alt or ():
+                kombu.connection.Connection(url)
+        except (KeyError, ValueError) as error:
+            # What is wrong with a port may be a part of a password that was not encoded.
+            told = error.args[0] if isinstance(error, KeyError) else "it is no URL"
+            raise SettingsError(
+                [f"  broker_url: {str(told).rstrip('.')}; expected {URL}"]
+            ) from None
+
+    def __eqhash__(self) -> Any:
+        """Tell connections apart that may not share a pool: Kombu looks at the first URL only."""
+        others = (self.alt, self.failover_strategy, self.ssl, self.login_method)
+        more = (self.connect_timeout, self.heartbeat, *map(repr, others))
+        return HashedSeq(*super().__eqhash__(), *more)
 
     @property
     def is_amqp(self) -> bool:
