@@ -14,6 +14,7 @@ WorkQueueError
 ├── ManagementUnavailable    the management API does not answer, or refuses the account
 └── PublishError             a message was not published for sure (also kombu's OperationalError)
     ├── BrokerUnavailable    no connection, or a broker that takes no messages; nothing was sent
+    │   └── BrokerUntrusted  TLS was refused by one side: a certificate, or no TLS at all
     ├── Unroutable           no queue took the message
     ├── Refused              the broker said no: the queue is full, or a limit is exceeded
     ├── Unwritable           a property cannot be written as AMQP; nothing was sent
@@ -33,6 +34,7 @@ __all__ = [
     "AmbiguousLetter",
     "BrokerSilent",
     "BrokerUnavailable",
+    "BrokerUntrusted",
     "DelaysRefused",
     "LetterFileUnusable",
     "LettersUnreadable",
@@ -248,6 +250,17 @@ class BrokerUnavailable(PublishError):
     next_step = (
         "So {message} was not sent. See that the broker runs and has no alarm, and that "
         "CELERY_BROKER_URL names it, with an account and a virtual host that it knows."
+    )
+
+
+class BrokerUntrusted(BrokerUnavailable):
+    """The broker's certificate does not prove that it is the one, or it refused ours, or TLS."""
+
+    happened = "No TLS connection to the broker {broker}: {reason}."
+    next_step = (
+        "Nothing was sent, and nothing goes without TLS. See that the broker's certificate is in "
+        "date, names the host in CELERY_BROKER_URL, and is signed by the authority in ca_certs "
+        "(broker_use_ssl); and that the broker takes this one's certfile."
     )
 
 

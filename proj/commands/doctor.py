@@ -13,7 +13,7 @@ from itertools import groupby
 
 import click
 
-from proj.commands.dead_letters.text import safe
+from proj.commands.text import safe
 from proj.configuration import work_queue_settings
 from proj.doctor.examining import LIVE, STATIC, examine
 from proj.doctor.finding import SEVERITIES, Finding, catalogue

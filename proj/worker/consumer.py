@@ -7,17 +7,18 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from amqp.exceptions import AccessRefused, NotAllowed
+from amqp.exceptions import AccessRefused, NotAllowed, ResourceLocked
+from celery.concurrency import solo
 from celery.exceptions import CPendingDeprecationWarning, WorkerShutdown
 from celery.platforms import EX_FAILURE
 from celery.utils.imports import symbol_by_name
 from celery.utils.log import get_logger
 from celery.worker.consumer import Consumer as CeleryConsumer
 
-from proj.configuration import work_queue_settings
+from proj.configuration import HEARTBEAT_SECONDS, work_queue_settings
 from proj.dead_letters.decoding import tolerate
 from proj.dead_letters.reasons import Reason
-from proj.errors import LoginRefused, WorkQueueError
+from proj.errors import BrokerUntrusted, LoginRefused, WorkQueueError
 from proj.settings import TASK_OPTIONS, task_option
 from proj.topology import delays
 from proj.worker.health import TURN_SECONDS, Health
@@ -40,12 +41,20 @@ logger = get_logger(__name__)
 
 LOGIN_PAUSE_SECONDS = 5
 
+SOLO_HEARTBEAT_SECONDS = 120
+"""Celery's own default."""
+
 
 class Consumer(CeleryConsumer):
     """The class that ``worker_consumer`` names."""
 
+    amqheartbeat: Any
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        if isinstance(self.pool, solo.TaskPool) and self.amqheartbeat == HEARTBEAT_SECONDS:
+            # Its tasks run between two heartbeats: a longer one would cost it the connection.
+            self.amqheartbeat = SOLO_HEARTBEAT_SECONDS
         self.work_queue_settings = work_queue_settings(self.app)
         self.settler = Settler(self, self.work_queue_settings)
         self.subscription = Subscription(self)
@@ -75,14 +84,16 @@ class Consumer(CeleryConsumer):
         connection = self.app.connection_for_read(heartbeat=heartbeat)
         try:
             connected = self.ensure_connected(self._telling(tolerate(connection)))
-        except (AccessRefused, NotAllowed) as error:
-            refused = LoginRefused(connection.as_uri(), str(error.reply_text))
+        except (AccessRefused, NotAllowed, BrokerUntrusted) as error:
+            refused: WorkQueueError = error
+            if not isinstance(error, BrokerUntrusted):
+                refused = LoginRefused(connection.as_uri(), str(error.reply_text))
             if self.restart_count == 0:
                 raise refused from error
             # A broker that starts may refuse for a moment what it took before.
             logger.error("%s Trying again in %d s.", refused, LOGIN_PAUSE_SECONDS)  # noqa: TRY400 - one line
             time.sleep(LOGIN_PAUSE_SECONDS)
-            raise
+            raise OSError(str(refused)) from error
         # Kombu would replace a connection that is lost while the worker starts, and the event loop,
         # which knows the first one only, would never read what the broker delivers on the second.
         connected.may_reconnect = not connected.is_amqp
@@ -124,6 +135,12 @@ class Consumer(CeleryConsumer):
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Forget what came over the connection: the broker delivers it again."""
+        if isinstance(exc, ResourceLocked):
+            logger.error(
+                "Another worker is named %s, or the broker has not yet noticed that it is gone: "
+                "trying again. Give each worker a name of its own: celery worker -n one@%%h.",
+                self.hostname,
+            )
         self.settler.forget()
         self.subscription.on_connection_error(exc)
         self.stopping.on_connection_lost()
