@@ -13,6 +13,7 @@ from kombu.message import Message
 from kombu.transport.base import StdChannel, to_rabbitmq_queue_arguments
 
 from proj.embedded import declaring, liveness, messages, timing
+from proj.embedded.message import decode_properties
 from proj.embedded.topology import Exchange, Queue
 from proj.embedded.transaction import Transaction, now_ms
 
@@ -167,6 +168,18 @@ class EntityChannel(StdChannel):
         with self.database.read() as transaction:
             found = declaring.require_queue(transaction, queue, self.session.known_id)
             return messages.delayed_count(transaction, found.id)
+
+    def state_of(self, queue: str) -> tuple[int, int | None]:
+        """Return how many messages are unacknowledged, and the timestamp of the next one.
+
+        In seconds since 1970, None where its publisher gave none. Raises NotFound (404).
+        """
+        with self.database.read() as transaction:
+            found = declaring.require_queue(transaction, queue, self.session.known_id)
+            held = messages.held_count(transaction, found.id)
+            following = messages.first(transaction, found.id, 1)
+        known = decode_properties(following[0].properties) if following else {}
+        return held, known.get("timestamp")
 
     def bring_forward(self) -> bool:
         """Make the message that is due first due at once; return False where none is delayed."""

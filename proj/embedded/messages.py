@@ -145,6 +145,16 @@ def ready_count(transaction: Transaction, queue_id: int) -> int:
     return int(count)
 
 
+def held_count(transaction: Transaction, queue_id: int) -> int:
+    """Count the messages that are delivered and not acknowledged."""
+    (count,) = transaction.row(
+        "SELECT count(*) FROM message INDEXED BY message_held"
+        " WHERE session_id IS NOT NULL AND queue_id = ?",
+        (queue_id,),
+    )
+    return int(count)
+
+
 def delayed_count(transaction: Transaction, queue_id: int) -> int:
     """Count the messages that are not due yet."""
     (count,) = transaction.row(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from inspect import signature
 from itertools import chain, repeat
 from types import TracebackType
 from typing import Any
@@ -16,7 +17,7 @@ from kombu.exceptions import OperationalError
 
 from proj.broker import deadline
 from proj.broker.channel import Blocked, Unconfirmed
-from proj.errors import PublishError, Refused, Unroutable
+from proj.errors import BrokerUntrusted, PublishError, Refused, Unroutable
 from proj.publishing.failures import as_publish_error, destination
 
 __all__ = ["Producer"]
@@ -27,6 +28,9 @@ PAUSE_SECONDS = 0.2
 REFUSED_PAUSES_SECONDS = (0.1, 0.2, 0.4, 0.8)
 """After each ``basic.nack``; with several brokers the last one again until the deadline."""
 
+POSITIONAL = tuple(signature(kombu.Producer.publish).parameters)[3:]
+"""What may follow ``body`` and ``routing_key`` by position."""
+
 
 class Producer(kombu.Producer):
     """What Celery's producer pool holds: Kombu's producer, whose ``publish`` keeps the promise."""
@@ -35,7 +39,7 @@ class Producer(kombu.Producer):
         self,
         body: Any,
         routing_key: str | None = None,
-        *,
+        *more: Any,
         retry: bool = False,
         retry_policy: Any = None,
         **options: Any,
@@ -47,7 +51,9 @@ class Producer(kombu.Producer):
         Raises :class:`proj.errors.PublishError`, and what Kombu says of a ``body`` that it cannot
         encode.
         """
-        options["routing_key"] = routing_key
+        options.update(zip(POSITIONAL, more, strict=False), routing_key=routing_key)
+        retry = options.pop("retry", retry)
+        retry_policy = options.pop("retry_policy", retry_policy)
         if any(_is_transient(entity) for entity in options.get("declare") or ()):
             # A remote control command or its answer: no more lasting than the exchange it goes to.
             options.setdefault("delivery_mode", TRANSIENT_DELIVERY_MODE)
@@ -94,7 +100,7 @@ class Producer(kombu.Producer):
         while True:
             try:
                 return super().publish(body, **options)
-            except ChannelError as error:
+            except (BrokerUntrusted, ChannelError) as error:
                 raise self._failure(error, options, perhaps_held=perhaps_held) from error
             except MessageNacked as error:
                 failure = self._failure(error, options, perhaps_held=perhaps_held)

@@ -38,6 +38,7 @@ def test_a_connection_lost_in_mid_task_costs_one_more_run_and_nothing_else(scene
         assert "Unrecoverable" not in worker.log()
 
 
+@pytest.mark.parametrize("scene", ["classic"], indirect=True)
 def test_a_connection_lost_while_the_worker_starts_is_replaced_at_once(scene: Scene) -> None:
     """Kombu alone replaces it unseen by the event loop, which then reads no delivery, for ever."""
     lossy = "tests.support.lossy_consumer:LossyConsumer"
@@ -103,7 +104,7 @@ def test_a_second_worker_of_the_same_name_waits_for_its_mailbox(scene: Scene) ->
     """405 RESOURCE_LOCKED ends a stock worker; ours takes over when the first one is gone."""
     first = scene.worker("twin")
     second = scene.worker("twin", ready=False, log_name="second")
-    second.wait_for_log("RESOURCE_LOCKED")
+    second.wait_for_log("Another worker is named twin@")
     first.kill()
 
     second.wait_ready(60)
