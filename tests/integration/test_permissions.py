@@ -106,6 +106,7 @@ def test_an_operator_does_all_with_what_is_printed_and_is_told_what_is_missing(
     assert "Removed 1" in operate(accounts, *letters, "purge", "--all", "--yes").stdout
 
 
+@pytest.mark.own_machine
 def test_a_worker_with_one_part_less_ends_with_one_line(
     node: RabbitMQ, broker: Broker, tmp_path: Path
 ) -> None:
