@@ -4,6 +4,7 @@ WorkQueueError
 ├── SettingsError            the configuration is wrong; all problems in one text
 ├── QueueMismatch            a queue exists with other properties than the configuration says
 ├── LoginRefused             the broker knows neither this account nor its virtual host
+├── PermissionRefused        the broker does not let the account do what a worker does
 ├── DelaysRefused            the broker does not let us declare what delayed tasks need
 ├── BrokerSilent             the broker was asked, and refused or did not answer
 ├── LettersUnreadable        the dead-letter queue cannot be read; nothing was changed
@@ -42,6 +43,7 @@ __all__ = [
     "ManagementUnavailable",
     "NoSuchLetter",
     "OutcomeUnknown",
+    "PermissionRefused",
     "PublishError",
     "QueueMismatch",
     "Refused",
@@ -108,6 +110,21 @@ class LoginRefused(WorkQueueError):
         )
 
     def __reduce__(self) -> tuple[type[LoginRefused], tuple[str, str]]:
+        return type(self), (self.broker, self.reason)
+
+
+class PermissionRefused(WorkQueueError):
+    """The broker knows the account, and does not let it do what a worker does."""
+
+    def __init__(self, broker: str, reason: str) -> None:
+        self.broker = broker
+        self.reason = reason
+        super().__init__(
+            f"The broker {broker} does not permit what a worker does: {reason}. Give the account "
+            f"a worker's permissions (rabbitmqctl set_permissions, docs/permissions-and-tls.md)."
+        )
+
+    def __reduce__(self) -> tuple[type[PermissionRefused], tuple[str, str]]:
         return type(self), (self.broker, self.reason)
 
 
