@@ -15,7 +15,8 @@ PYTEST := $(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscop
 
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test test-containers chaos benchmarks env lint types format clean rabbitmq chromium
+.PHONY: help demo flask django test test-containers chaos benchmarks env lint types format clean
+.PHONY: rabbitmq databases chromium
 
 help: ## show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -23,12 +24,18 @@ help: ## show what can be made
 demo: $(READY) $(filter rabbitmq,$(BROKER)) ## ten messages shared out among three workers, one of which is killed
 	@$(BIN)/python -m examples.demo --broker $(BROKER)
 
-test: $(READY) rabbitmq chromium ## the whole test suite, on a private RabbitMQ
+flask: $(READY) ## a Flask site and its worker, on http://127.0.0.1:5000
+	@$(BIN)/python -m examples.flask_app
+
+django: $(READY) ## a Django site with an outbox and its worker, on http://127.0.0.1:5000
+	@$(BIN)/python -m examples.django_site
+
+test: $(READY) rabbitmq databases chromium ## the whole test suite, on private servers
 	@$(PYTEST) tests/chaos tests/integration tests/unit
 
 test-containers: $(READY) chromium ## the tests that need a broker, on RabbitMQ 4.3 in a container
 	@docker info >/dev/null 2>&1 || { echo "No Docker engine answers. Install one: https://docs.docker.com/engine/install/, and start it."; exit 1; }
-	@TEST_RABBITMQ=container $(PYTEST) tests/chaos/test_bad_messages.py tests/integration -m 'not own_machine' -k 'not embedded'
+	@TEST_RABBITMQ=container $(PYTEST) tests/chaos/test_bad_messages.py tests/containers tests/integration -p pytest_celery.plugin -p pytest_docker_tools.plugin -m 'not own_machine' -k 'not embedded'
 
 chaos: $(READY) rabbitmq ## faults under load for longer: make chaos SEED=7 SECONDS=600
 	@CHAOS_SEED=$(SEED) CHAOS_SECONDS=$(SECONDS) $(BIN)/python -m pytest tests/chaos/test_nothing_is_lost.py
@@ -53,12 +60,12 @@ format: $(READY) ## let ruff write the format
 	@$(BIN)/ruff format .
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist instance .pytest_cache .mypy_cache .ruff_cache
 
 $(READY): pyproject.toml
 	@$(PYTHON) -m venv $(VENV) || { echo "No virtual environment could be made. Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[django,flower,webhooks]' --group dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[django,flask,flower,webhooks]' --group dev
 	@touch $@
 
 # Private nodes need RabbitMQ's programs, never a running server. Root may install them; others are
@@ -81,5 +88,16 @@ chromium:
 	    bash .ci/install-chromium; \
 	  else \
 	    echo "Chromium is not installed. Debian: apt-get install chromium; Ubuntu: snap install chromium; Fedora: dnf install chromium; macOS: brew install --cask chromium."; \
+	  fi; \
+	fi
+
+# As above, for the tests of the Django outbox.
+databases:
+	@if ! command -v mariadb-install-db >/dev/null || ! { command -v initdb || ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "Installing PostgreSQL and MariaDB from the system's packages (their servers are not started)..."; \
+	    bash .ci/install-databases; \
+	  else \
+	    echo "PostgreSQL and MariaDB are not both installed. Debian and Ubuntu: apt-get install postgresql mariadb-server; Fedora: dnf install postgresql-server mariadb-server; macOS: brew install postgresql mariadb."; \
 	  fi; \
 	fi

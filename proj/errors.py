@@ -5,6 +5,7 @@ WorkQueueError
 ├── QueueMismatch            a queue exists with other properties than the configuration says
 ├── LoginRefused             the broker knows neither this account nor its virtual host
 ├── DelaysRefused            the broker does not let us declare what delayed tasks need
+├── BrokerSilent             the broker was asked, and refused or did not answer
 ├── LettersUnreadable        the dead-letter queue cannot be read; nothing was changed
 ├── NoSuchLetter             no dead letter has an id that begins so
 ├── AmbiguousLetter          the ids of several dead letters begin so
@@ -13,6 +14,7 @@ WorkQueueError
 ├── ManagementUnavailable    the management API does not answer, or refuses the account
 └── PublishError             a message was not published for sure (also kombu's OperationalError)
     ├── BrokerUnavailable    no connection, or a broker that takes no messages; nothing was sent
+    │   └── BrokerUntrusted  TLS was refused by one side: a certificate, or no TLS at all
     ├── Unroutable           no queue took the message
     ├── Refused              the broker said no: the queue is full, or a limit is exceeded
     ├── Unwritable           a property cannot be written as AMQP; nothing was sent
@@ -31,7 +33,9 @@ from kombu.exceptions import OperationalError
 
 __all__ = [
     "AmbiguousLetter",
+    "BrokerSilent",
     "BrokerUnavailable",
+    "BrokerUntrusted",
     "DelaysRefused",
     "LetterFileUnusable",
     "LettersUnreadable",
@@ -121,6 +125,17 @@ class DelaysRefused(WorkQueueError):
             f"The broker {broker} refused what delayed tasks need: {reason}. "
             f"Let its account configure, write and read 'celery_delayed_.*' and the work queue "
             f"(rabbitmqctl set_permissions)."
+        )
+
+
+class BrokerSilent(WorkQueueError):
+    """The broker did not tell what a command asked, or do what it wanted."""
+
+    def __init__(self, broker: str, reason: str) -> None:
+        super().__init__(
+            f"The broker {broker} refused, or did not answer: {reason.rstrip('.')}. "
+            f"See that it runs and has no alarm, and that CELERY_BROKER_URL names it, with an "
+            f"account that may configure, write and read the queues."
         )
 
 
@@ -227,6 +242,17 @@ class BrokerUnavailable(PublishError):
     next_step = (
         "So {message} was not sent. See that the broker runs and has no alarm, and that "
         "CELERY_BROKER_URL names it, with an account and a virtual host that it knows."
+    )
+
+
+class BrokerUntrusted(BrokerUnavailable):
+    """The broker's certificate does not prove that it is the one, or it refused ours, or TLS."""
+
+    happened = "No TLS connection to the broker {broker}: {reason}."
+    next_step = (
+        "Nothing was sent, and nothing goes without TLS. See that the broker's certificate is in "
+        "date, names the host in CELERY_BROKER_URL, and is signed by the authority in ca_certs "
+        "(broker_use_ssl); and that the broker takes this one's certfile."
     )
 
 

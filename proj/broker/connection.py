@@ -6,6 +6,8 @@ Only the connections of an app with the plug-in are of this class: Kombu's own s
 from __future__ import annotations
 
 import time
+from contextlib import suppress
+from ssl import SSLError
 from typing import Any
 
 import kombu.connection
@@ -13,8 +15,9 @@ from amqp.exceptions import InternalError, RecoverableConnectionError
 from kombu.utils.collections import HashedSeq
 
 from proj.broker import deadline
+from proj.broker.tls import is_refusal
 from proj.broker.transport import Transport
-from proj.errors import SettingsError
+from proj.errors import BrokerUntrusted, SettingsError
 
 __all__ = ["Connection"]
 
@@ -50,6 +53,8 @@ class OwnTransport(kombu.connection.Connection):
     may_reconnect = True
     """Whether a connection that is lost may be replaced by whoever uses it next."""
 
+    ssl: Any
+    alt: Any
     transport_cls: Any
     connected: Any
     _connection: Any
@@ -84,6 +89,10 @@ class OwnTransport(kombu.connection.Connection):
 
     def _init_params(self, **parameters: Any) -> None:
         super()._init_params(**parameters)
+        # Kombu makes an address of localhost, and would keep the first host's name for them all.
+        self.host_name = self.hostname or "localhost"
+        if isinstance(self.ssl, dict):
+            self.ssl = {name: told for name, told in self.ssl.items() if told is not None}
         self.transport_cls = TRANSPORTS.get(self.transport_cls, self.transport_cls)
 
     def _ensure_connection(self, *arguments: Any, **options: Any) -> Any:
@@ -91,11 +100,16 @@ class OwnTransport(kombu.connection.Connection):
         if not self.may_reconnect and not self.connected:
             raise RecoverableConnectionError("the connection is lost")
         if not self.is_amqp or deadline.remaining() is None:
+            for _ in self.alt[1:]:
+                with suppress(BrokerUntrusted):
+                    return super()._ensure_connection(*arguments, **options)
+                self.maybe_switch_next()
             return super()._ensure_connection(*arguments, **options)
         while not self.connected:
             failure = self._try_to_connect()
             if failure is not None:
-                if (deadline.remaining() or 0.0) <= RECONNECT_PAUSE_SECONDS:
+                final = isinstance(failure, BrokerUntrusted) and not self.alt
+                if final or (deadline.remaining() or 0.0) <= RECONNECT_PAUSE_SECONDS:
                     raise failure
                 self.maybe_switch_next()
                 time.sleep(RECONNECT_PAUSE_SECONDS)
@@ -107,7 +121,11 @@ class OwnTransport(kombu.connection.Connection):
         try:
             with deadline.within(left / 2 if self.alt else left):
                 self._connection_factory()
-        except (*self.recoverable_connection_errors, InternalError) as error:
+        except (
+            *self.recoverable_connection_errors,
+            BrokerUntrusted,
+            InternalError,
+        ) as error:
             # InternalError: the broker has started, its virtual host not yet.
             failure: Exception = error
             return failure
@@ -117,7 +135,12 @@ class OwnTransport(kombu.connection.Connection):
         # What a forked process has from its parent is left to the parent.
         if self._connection is not None and self.is_amqp:
             self._connection.collect()
-        return super()._connection_factory()
+        try:
+            return super()._connection_factory()
+        except SSLError as error:
+            if is_refusal(error):
+                raise BrokerUntrusted(self.as_uri(), str(error)) from error
+            raise
 
     def _do_close_self(self) -> None:
         """Close; without a farewell where it would cost a caller's deadline, or nobody listens."""

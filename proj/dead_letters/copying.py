@@ -134,9 +134,11 @@ class Copies:
 
     def message_count(self, queue: str) -> int:
         """Return how many messages of ``queue`` wait for a consumer; or raise ``CopyRefused``."""
-        return int(
-            self._with_channel(lambda channel: channel.queue_declare(queue, passive=True))[1]
-        )
+        return int(self.ask(lambda channel: channel.queue_declare(queue, passive=True))[1])
+
+    def ask(self, use: Callable[[Any], T]) -> T:
+        """Return what ``use`` returns for the channel; or raise :class:`CopyRefused`."""
+        return self._with_channel(use)
 
     def close(self) -> None:
         """Drop the connection; the next copy opens another one."""

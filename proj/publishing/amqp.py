@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -81,6 +82,9 @@ class AMQP(CeleryAMQP):
             options.setdefault("mandatory", True)
             if options.get("headers"):
                 options["headers"] = _without_history(options["headers"])
+            if not (message.headers or message.body).get("eta"):
+                # By it the broker tells how long its oldest message has waited.
+                options.setdefault("timestamp", int(time.time()))
             leave_delayed_way(options)
             if getattr(producer, "is_outbox", False):
                 # What is left of a delay is known as the message leaves the outbox.

@@ -9,7 +9,14 @@ from amqp import spec
 from amqp.exceptions import ChannelError, MessageNacked, NotFound
 
 from proj.broker.channel import Blocked, Returned, Unconfirmed, destination_of
-from proj.errors import BrokerUnavailable, OutcomeUnknown, PublishError, Refused, Unroutable
+from proj.errors import (
+    BrokerUnavailable,
+    BrokerUntrusted,
+    OutcomeUnknown,
+    PublishError,
+    Refused,
+    Unroutable,
+)
 from proj.topology.names import DEFAULT_EXCHANGE
 
 __all__ = ["as_publish_error", "destination"]
@@ -31,6 +38,8 @@ def as_publish_error(
 
     Whatever came last, the outcome is unknown where the broker ``perhaps_held`` the message before.
     """
+    if isinstance(error, BrokerUntrusted):
+        return BrokerUntrusted(broker, error.reason, **where)
     kind, reason = _meaning(error)
     return (OutcomeUnknown if perhaps_held else kind)(broker, reason, **where)
 

@@ -17,7 +17,7 @@ from kombu.exceptions import OperationalError
 
 from proj.broker import deadline
 from proj.broker.channel import Blocked, Unconfirmed
-from proj.errors import PublishError, Refused, Unroutable
+from proj.errors import BrokerUntrusted, PublishError, Refused, Unroutable
 from proj.publishing.failures import as_publish_error, destination
 
 __all__ = ["Producer"]
@@ -100,7 +100,7 @@ class Producer(kombu.Producer):
         while True:
             try:
                 return super().publish(body, **options)
-            except ChannelError as error:
+            except (BrokerUntrusted, ChannelError) as error:
                 raise self._failure(error, options, perhaps_held=perhaps_held) from error
             except MessageNacked as error:
                 failure = self._failure(error, options, perhaps_held=perhaps_held)

@@ -32,13 +32,17 @@ class Receiver:
         self.consumer = consumer
         self.settler = consumer.settler
         self.plain_message_task = consumer.work_queue_settings.plain_message_task
+        self.taken = 0
+        """How many messages of the work queue were delivered since the worker started."""
 
     def guarding(self, handle: Callable[[Any], None]) -> Callable[[Any], None]:
         """Return ``handle``, given only what may run, and never letting one message end it."""
+        subscription, queue = self.consumer.subscription, self.settler.settings.name
         lost = (*self.consumer.connection_errors, *self.consumer.channel_errors)
 
         def on_message(message: Any) -> None:
-            self.consumer.subscription.note_delivery()
+            subscription.note_delivery()
+            self.taken += subscription.queue_of(message) == queue
             try:
                 if self._may_run(message) and not self._delay(message):
                     handle(message)

@@ -104,7 +104,7 @@ def test_a_second_worker_of_the_same_name_waits_for_its_mailbox(scene: Scene) ->
     """405 RESOURCE_LOCKED ends a stock worker; ours takes over when the first one is gone."""
     first = scene.worker("twin")
     second = scene.worker("twin", ready=False, log_name="second")
-    second.wait_for_log("RESOURCE_LOCKED")
+    second.wait_for_log("Another worker is named twin@")
     first.kill()
 
     second.wait_ready(60)

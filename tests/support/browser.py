@@ -16,19 +16,20 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 
 
 @contextmanager
-def browse(url: str, login: str, pictures: Path) -> Iterator[Callable[..., Page]]:
-    """Give ``show(path, name, *selectors)``: open a page of the site ``url`` as ``login``.
+def browse(url: str, login: str | None, pictures: Path) -> Iterator[Callable[..., Page]]:
+    """Give ``show(path, name, *selectors)``: open a page of the site ``url``, logged in.
 
     It returns the page once all ``selectors`` are seen, with a picture of it in ``pictures``. At
     the end it fails where a page has logged an error, or asked for what it did not get.
     """
-    user, password = login.split(":")
     problems: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=_chromium(), args=["--no-sandbox", "--disable-gpu"]
         )
-        page = browser.new_page(http_credentials={"username": user, "password": password})
+        user, _, password = (login or "").partition(":")
+        credentials = {"username": user, "password": password} if login else None
+        page = browser.new_page(http_credentials=credentials)
         page.set_default_timeout(15_000)
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda line: line.type == "error" and problems.append(line.text))

@@ -12,13 +12,13 @@ from kombu.exceptions import OperationalError
 
 from proj.configuration import work_queue_settings
 from proj.contrib.django.apps import celery_app
-from proj.contrib.django.models import OutboxMessage
 from proj.contrib.django.outbox import databases
 from proj.contrib.django.relay import Relay, Relayed
+from proj.contrib.django.worker import relaying
 
 
 class Command(BaseCommand):
-    """Runs a relay until it is told to stop; several may run side by side."""
+    """Relays until it is told to stop; several may run side by side."""
 
     help = "Publish the tasks that committed transactions have left in the outbox."
 
@@ -32,14 +32,16 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         """Relay; raises ``CommandError`` for one line instead of a traceback."""
-        relay = Relay(celery_app())
+        app = celery_app()
         if options["once"]:
-            self._relay_once(relay)
+            for alias in databases(work_queue_settings(app)):
+                self._relay_once(Relay(app, alias))
             return
         stopping = Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())
-        relay.run(stopping, self._report)
+        for thread in relaying(app, stopping, self._report):
+            thread.join()
 
     def _report(self, relayed: Relayed) -> None:
         self.stdout.write(f"Published {relayed.published}, not published {relayed.failed}.")
@@ -49,12 +51,10 @@ class Command(BaseCommand):
         try:
             while (relayed := relay.relay_batch()).published:
                 published += relayed.published
+            stay, failed = relay.messages.count(), relay.messages.filter(attempts__gt=0).count()
         except (DatabaseError, OperationalError) as error:
-            raise CommandError(f"Published {published}, then: {error}") from error
-        aliases = databases(work_queue_settings(relay.app))
-        waiting = [OutboxMessage.objects.using(alias) for alias in aliases]
-        failed = sum(each.filter(attempts__gt=0).count() for each in waiting)
-        stay = sum(each.count() for each in waiting)
-        self.stdout.write(f"Published {published}; {stay} stay, {failed} of them failed before.")
+            raise CommandError(f"{relay.alias}: published {published}, then: {error}") from error
+        said = f"{relay.alias}: published {published}; {stay} stay, {failed} of them failed before."
         if failed:
-            raise CommandError("See why in Django's admin: Work queue, outbox messages.")
+            raise CommandError(f"{said} Django's admin shows why: Work queue, outbox messages.")
+        self.stdout.write(said)
