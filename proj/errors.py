@@ -5,15 +5,19 @@ WorkQueueError
 ├── QueueMismatch            a queue exists with other properties than the configuration says
 ├── LoginRefused             the broker knows neither this account nor its virtual host
 ├── DelaysRefused            the broker does not let us declare what delayed tasks need
+├── BrokerSilent             the broker was asked, and refused or did not answer
 ├── LettersUnreadable        the dead-letter queue cannot be read; nothing was changed
 ├── NoSuchLetter             no dead letter has an id that begins so
 ├── AmbiguousLetter          the ids of several dead letters begin so
 ├── ReplayStopped            some dead letters were replayed, and the rest is where it was
 ├── LetterFileUnusable       a file of dead letters cannot be written, or read
+├── ManagementUnavailable    the management API does not answer, or refuses the account
 └── PublishError             a message was not published for sure (also kombu's OperationalError)
     ├── BrokerUnavailable    no connection, or a broker that takes no messages; nothing was sent
+    │   └── BrokerUntrusted  TLS was refused by one side: a certificate, or no TLS at all
     ├── Unroutable           no queue took the message
     ├── Refused              the broker said no: the queue is full, or a limit is exceeded
+    ├── Unwritable           a property cannot be written as AMQP; nothing was sent
     └── OutcomeUnknown       sent, but not answered in time: the broker may hold it or not
 """
 
@@ -23,15 +27,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from celery.exceptions import ImproperlyConfigured
+from click import ClickException
 from kombu.exceptions import OperationalError
 
 __all__ = [
     "AmbiguousLetter",
+    "BrokerSilent",
     "BrokerUnavailable",
+    "BrokerUntrusted",
     "DelaysRefused",
     "LetterFileUnusable",
     "LettersUnreadable",
     "LoginRefused",
+    "ManagementUnavailable",
     "NoSuchLetter",
     "OutcomeUnknown",
     "PublishError",
@@ -40,6 +48,7 @@ __all__ = [
     "ReplayStopped",
     "SettingsError",
     "Unroutable",
+    "Unwritable",
     "WorkQueueError",
 ]
 
@@ -48,8 +57,11 @@ class WorkQueueError(Exception):
     """The root of every error of this package."""
 
 
-class SettingsError(WorkQueueError, ImproperlyConfigured):
-    """The configuration is wrong: a line for each problem, with key, expectation and value."""
+class SettingsError(WorkQueueError, ImproperlyConfigured, ClickException):
+    """The configuration is wrong: a line for each problem, with key, expectation and value.
+
+    Each of Celery's commands ends with this text and code 1, as with click's own errors.
+    """
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
@@ -115,6 +127,17 @@ class DelaysRefused(WorkQueueError):
         return type(self), (self.broker, self.reason)
 
 
+class BrokerSilent(WorkQueueError):
+    """The broker did not tell what a command asked, or do what it wanted."""
+
+    def __init__(self, broker: str, reason: str) -> None:
+        super().__init__(
+            f"The broker {broker} refused, or did not answer: {reason.rstrip('.')}. "
+            f"See that it runs and has no alarm, and that CELERY_BROKER_URL names it, with an "
+            f"account that may configure, write and read the queues."
+        )
+
+
 class LettersUnreadable(WorkQueueError):
     """The dead-letter queue cannot be read; what was not removed is where it was."""
 
@@ -160,6 +183,22 @@ class LetterFileUnusable(WorkQueueError):
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"The file {path!r} cannot be used: {reason}. No dead letter was removed.")
+
+
+class ManagementUnavailable(WorkQueueError):
+    """The broker's management API does not answer, or not to this account."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        self.url = url
+        self.reason = reason
+        super().__init__(
+            f"The management API at {url} cannot be read: {reason}. See that "
+            f"work_queue_management_url names it (http://host:15672), with an account that has "
+            f"the tag monitoring (rabbitmqctl set_user_tags)."
+        )
+
+    def __reduce__(self) -> tuple[type[ManagementUnavailable], tuple[str, str]]:
+        return type(self), (self.url, self.reason)
 
 
 class PublishError(WorkQueueError, OperationalError):
@@ -214,6 +253,17 @@ class BrokerUnavailable(PublishError):
     )
 
 
+class BrokerUntrusted(BrokerUnavailable):
+    """The broker's certificate does not prove that it is the one, or it refused ours, or TLS."""
+
+    happened = "No TLS connection to the broker {broker}: {reason}."
+    next_step = (
+        "Nothing was sent, and nothing goes without TLS. See that the broker's certificate is in "
+        "date, names the host in CELERY_BROKER_URL, and is signed by the authority in ca_certs "
+        "(broker_use_ssl); and that the broker takes this one's certfile."
+    )
+
+
 class Unroutable(PublishError):
     """No queue took the message: the broker gave it back."""
 
@@ -225,7 +275,20 @@ class Refused(PublishError):
     """The broker refused the message: the queue is full, or a limit is exceeded."""
 
     happened = "The broker {broker} refused {message} for {destination}: {reason}."
-    next_step = "It is not queued. Let workers make room, or raise the limit, and publish it again."
+    next_step = (
+        "It is not queued. Let workers make room, raise the limit, or give the account access "
+        "(rabbitmqctl set_permissions), and publish it again."
+    )
+
+
+class Unwritable(PublishError, ValueError):
+    """A property of the message cannot be written as AMQP 0-9-1: nothing was sent."""
+
+    happened = "Cannot write {message} for {destination} on {broker} as AMQP: {reason}."
+    next_step = (
+        "So it was not sent. Correct the call: a priority is 0 to 255, a routing key or another "
+        "text property has at most 255 bytes, and headers hold numbers, text, dates, lists, dicts."
+    )
 
 
 class OutcomeUnknown(PublishError):

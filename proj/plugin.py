@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from celery import Celery
 
 from proj import configuration, embedded
@@ -34,3 +36,11 @@ def install(app: Celery) -> None:
     if not isinstance(app.send_task, SendTask):
         app.send_task = SendTask(app)
     configuration.supply(app)
+    app.__reduce__ = lambda: (_rebuild, vars(Celery)["__reduce__"](app))
+
+
+def _rebuild(build: Any, arguments: Any) -> Celery:
+    """Unpickle an app as Celery does, and install it anew."""
+    app: Celery = build(*arguments)
+    install(app)
+    return app

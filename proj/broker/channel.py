@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from contextlib import suppress
 from typing import Any
 
@@ -12,12 +13,17 @@ from kombu.transport import pyamqp
 
 from proj.broker import deadline
 from proj.broker.confirms import Answer, Confirms, Published
+from proj.errors import Unroutable, Unwritable
 
-__all__ = ["Blocked", "Channel", "Returned", "Unconfirmed"]
+__all__ = ["Blocked", "Channel", "Returned", "Unconfirmed", "destination_of"]
 
 
 ANSWER_SECONDS = 20.0
 """How long the broker may take to answer a method; electing a queue's leader takes seconds."""
+
+
+NOT_AMQP = (struct.error, exceptions.FrameSyntaxError, TypeError, UnicodeError)
+"""What py-amqp raises as it writes a property that is too large or of a type that AMQP lacks."""
 
 
 class Blocked(RecoverableConnectionError):
@@ -28,7 +34,7 @@ class Unconfirmed(RecoverableConnectionError):
     """The message was sent, and no answer came: the broker may hold it or not."""
 
 
-class Returned(ChannelError):
+class Returned(Unroutable, ChannelError):
     """The broker gave the message back: no queue took it."""
 
 
@@ -126,11 +132,15 @@ class Channel(pyamqp.Channel):
             raise Blocked(self.connection.blocked_because)
 
     def _write(self, arguments: tuple[Any, ...], msg: Any) -> None:
+        client = self.connection.client
         try:
             self.send_method(spec.Basic.Publish, "Bssbb", arguments, msg)
-        except BaseException:
+        except BaseException as error:
             # Half a frame may be written, and nothing can follow it on this connection.
             self._drop_connection()
+            if isinstance(error, NOT_AMQP):
+                to = destination_of(msg.properties.get("correlation_id"), *arguments[1:3])
+                raise Unwritable(client.as_uri(), str(error), **to) from error
             raise
 
     def _wait_for_answer(self, published: Published) -> None:
@@ -157,7 +167,9 @@ class Channel(pyamqp.Channel):
         if published.answer is Answer.REFUSED:
             raise MessageNacked
         if published.answer is Answer.RETURNED:
-            raise Returned(published.return_text, spec.Basic.Return)
+            task_id = published.properties.get("correlation_id")
+            to = destination_of(task_id, published.exchange, published.routing_key)
+            raise Returned(self.connection.client.as_uri(), str(published.return_text), **to)
 
     def _connection(self) -> Any:
         connection = self.connection
@@ -168,6 +180,11 @@ class Channel(pyamqp.Channel):
     def _drop_connection(self) -> None:
         if self.connection is not None:
             self.connection.collect()
+
+    def dispatch_method(self, method_sig: Any, payload: Any, content: Any) -> Any:
+        """Dispatch what the broker sent; a confirm that comes while closing was not waited for."""
+        if not (self.is_closing and method_sig in (spec.Basic.Ack, spec.Basic.Nack)):
+            super().dispatch_method(method_sig, payload, content)
 
     def _do_revive(self) -> None:
         # After a channel error the channel is opened anew, and the broker counts from 1 again.
@@ -189,3 +206,13 @@ class Channel(pyamqp.Channel):
         self._confirms.give_back(reply_text, exchange, routing_key, message.properties)
         if self.events.get("basic_return"):
             super()._on_basic_return(reply_code, reply_text, exchange, routing_key, message)
+
+
+def destination_of(task_id: Any, exchange: str, routing_key: str | None) -> dict[str, str | None]:
+    """Return what a :class:`proj.errors.PublishError` tells of a message's destination."""
+    return {
+        "task_id": task_id and str(task_id),
+        "queue": None if exchange else routing_key,
+        "exchange": exchange,
+        "routing_key": routing_key,
+    }

@@ -38,6 +38,19 @@ def test_a_connection_lost_in_mid_task_costs_one_more_run_and_nothing_else(scene
         assert "Unrecoverable" not in worker.log()
 
 
+@pytest.mark.parametrize("scene", ["classic"], indirect=True)
+def test_a_connection_lost_while_the_worker_starts_is_replaced_at_once(scene: Scene) -> None:
+    """Kombu alone replaces it unseen by the event loop, which then reads no delivery, for ever."""
+    lossy = "tests.support.lossy_consumer:LossyConsumer"
+    worker = scene.worker(environment={"TEST_CONSUMER": lossy})
+    assert "a test has dropped the connection" in worker.log()
+    scene.send("note", "read")
+
+    scene.wait_begun("read", timeout_seconds=15)
+    assert worker.log().count("Connected to") == 2
+    assert "Stalled" not in worker.log()
+
+
 def test_a_process_lost_after_the_connection_makes_no_second_message(scene: Scene) -> None:
     """The broker has the message again already: a copy beside it would be one too many."""
     with Proxy(port_of(scene.url)) as proxy:
@@ -91,7 +104,7 @@ def test_a_second_worker_of_the_same_name_waits_for_its_mailbox(scene: Scene) ->
     """405 RESOURCE_LOCKED ends a stock worker; ours takes over when the first one is gone."""
     first = scene.worker("twin")
     second = scene.worker("twin", ready=False, log_name="second")
-    second.wait_for_log("RESOURCE_LOCKED")
+    second.wait_for_log("Another worker is named twin@")
     first.kill()
 
     second.wait_ready(60)

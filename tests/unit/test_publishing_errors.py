@@ -40,7 +40,7 @@ def test_every_error_is_one_that_celery_and_kombu_know(kind: type[PublishError])
 @pytest.mark.parametrize(
     ("error", "kind", "told"),
     [
-        (Returned("NO_ROUTE", (60, 50)), Unroutable, "NO_ROUTE"),
+        (Returned(BROKER, "NO_ROUTE"), Unroutable, "NO_ROUTE"),
         (NotFound("no exchange 'x'", PUBLISH), Unroutable, "no exchange 'x'"),
         (MessageNacked(), Refused, "basic.nack"),
         (PreconditionFailed("message size 9 is larger", PUBLISH), Refused, "message size 9"),
