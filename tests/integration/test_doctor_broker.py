@@ -23,6 +23,7 @@ from proj.doctor.live.broker import (
 )
 from proj.doctor.live.cluster import dead_letters_dropped, node_down, room_short
 from proj.doctor.live.permissions import account_is_administrator, permission_missing
+from proj.doctor.live.queue import queue_differs
 from proj.doctor.live.route import dead_letter_route_broken
 from proj.errors import LettersUnreadable
 from tests.support.doctor_scene import app_with, looking, virtual_host
@@ -250,7 +251,9 @@ def test_limits_of_the_dead_letter_queue_are_found(url: str, api: str) -> None:
     with looking(url, work_queue_management_url=api) as reached:
         arguments = {"x-max-length": 5, "x-queue-type": "classic"}
         with reached.connection.channel() as channel:
-            channel.queue_declare(reached.dead_letters, durable=True, arguments=arguments)
+            channel.queue_declare(
+                reached.dead_letters, durable=True, auto_delete=False, arguments=arguments
+            )
         assert dead_letters_dropped(reached) == "max-length = 5"
 
         with reached.connection.channel() as channel:
@@ -259,6 +262,29 @@ def test_limits_of_the_dead_letter_queue_are_found(url: str, api: str) -> None:
         wait_until(
             partial(dead_letters_dropped, reached),
             lambda told: told is None or not told,
+            what="the queue has no limit",
+        )
+
+
+@pytest.mark.needs_rabbitmq_4_3
+def test_a_dead_letter_queue_of_an_earlier_release_is_found(url: str, api: str) -> None:
+    """It has the default delivery limit, and is not called another queue than described."""
+    with looking(url, work_queue_management_url=api) as reached:
+        arguments = {"x-queue-type": "quorum"}
+        with reached.connection.channel() as channel:
+            channel.queue_declare(
+                reached.dead_letters, durable=True, auto_delete=False, arguments=arguments
+            )
+
+        assert dead_letters_dropped(reached) == "delivery-limit = 20"
+        assert queue_differs(reached) == []
+
+        with reached.connection.channel() as channel:
+            channel.queue_delete(reached.dead_letters)
+        fix(reached.examined.app)
+        wait_until(
+            partial(dead_letters_dropped, reached),
+            lambda told: not told,
             what="the queue has no limit",
         )
 
