@@ -18,7 +18,7 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from proj.configuration import HEARTBEAT_SECONDS, work_queue_settings
 from proj.dead_letters.decoding import tolerate
 from proj.dead_letters.reasons import Reason
-from proj.errors import BrokerUntrusted, LoginRefused, WorkQueueError
+from proj.errors import BrokerUntrusted, LoginRefused, PermissionRefused, WorkQueueError
 from proj.settings import TASK_OPTIONS, task_option
 from proj.topology import delays
 from proj.worker.health import TURN_SECONDS, Health
@@ -135,6 +135,12 @@ class Consumer(CeleryConsumer):
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Forget what came over the connection: the broker delivers it again."""
+        if isinstance(exc, AccessRefused):
+            refused = PermissionRefused(self.connection.as_uri(), str(exc.reply_text))
+            if self.restart_count == 0:
+                raise refused from exc
+            logger.error("%s Trying again in %d s.", refused, LOGIN_PAUSE_SECONDS)
+            time.sleep(LOGIN_PAUSE_SECONDS)
         if isinstance(exc, ResourceLocked):
             logger.error(
                 "Another worker is named %s, or the broker has not yet noticed that it is gone: "

@@ -131,8 +131,10 @@ def test_a_wrong_setting_is_one_error(
 @pytest.mark.own_machine
 def test_a_shared_task_belongs_to_the_application_of_the_context(make_app: MakeApp) -> None:
     """Several applications in one process: each context has its own Celery app, nested too."""
+    celery.Celery("other")
     one, two = make_app("one"), make_app("two")
 
+    assert whose.app is two.extensions["celery"]
     with one.app_context():
         assert whose.app is one.extensions["celery"]
         with two.app_context():
