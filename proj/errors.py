@@ -6,11 +6,13 @@ WorkQueueError
 ├── LoginRefused             the broker knows neither this account nor its virtual host
 ├── PermissionRefused        the broker does not let the account do what a worker does
 ├── DelaysRefused            the broker does not let us declare what delayed tasks need
+├── BrokerSilent             the broker was asked, and refused or did not answer
 ├── LettersUnreadable        the dead-letter queue cannot be read; nothing was changed
 ├── NoSuchLetter             no dead letter has an id that begins so
 ├── AmbiguousLetter          the ids of several dead letters begin so
 ├── ReplayStopped            some dead letters were replayed, and the rest is where it was
 ├── LetterFileUnusable       a file of dead letters cannot be written, or read
+├── ManagementUnavailable    the management API does not answer, or refuses the account
 └── PublishError             a message was not published for sure (also kombu's OperationalError)
     ├── BrokerUnavailable    no connection, or a broker that takes no messages; nothing was sent
     │   └── BrokerUntrusted  TLS was refused by one side: a certificate, or no TLS at all
@@ -26,16 +28,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from celery.exceptions import ImproperlyConfigured
+from click import ClickException
 from kombu.exceptions import OperationalError
 
 __all__ = [
     "AmbiguousLetter",
+    "BrokerSilent",
     "BrokerUnavailable",
     "BrokerUntrusted",
     "DelaysRefused",
     "LetterFileUnusable",
     "LettersUnreadable",
     "LoginRefused",
+    "ManagementUnavailable",
     "NoSuchLetter",
     "OutcomeUnknown",
     "PermissionRefused",
@@ -54,8 +59,11 @@ class WorkQueueError(Exception):
     """The root of every error of this package."""
 
 
-class SettingsError(WorkQueueError, ImproperlyConfigured):
-    """The configuration is wrong: a line for each problem, with key, expectation and value."""
+class SettingsError(WorkQueueError, ImproperlyConfigured, ClickException):
+    """The configuration is wrong: a line for each problem, with key, expectation and value.
+
+    Each of Celery's commands ends with this text and code 1, as with click's own errors.
+    """
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
@@ -89,51 +97,58 @@ class QueueMismatch(WorkQueueError):
         return type(self), (self.queue, self.argument, self.wanted, self.found)
 
 
-class LoginRefused(WorkQueueError):
+class _BrokerRefusal(WorkQueueError):
+    """``broker`` (its password masked) refused something, and gave a ``reason``."""
+
+    told = ""
+
+    def __init__(self, broker: str, reason: str) -> None:
+        self.broker = broker
+        self.reason = reason
+        super().__init__(self.told.format(broker=broker, reason=reason))
+
+    def __reduce__(self) -> tuple[type[_BrokerRefusal], tuple[str, str]]:
+        return type(self), (self.broker, self.reason)
+
+
+class LoginRefused(_BrokerRefusal):
     """The broker refused the account, or its access to the virtual host."""
 
-    def __init__(self, broker: str, reason: str) -> None:
-        self.broker = broker
-        self.reason = reason
-        super().__init__(
-            f"The broker {broker} refused the login: {reason}. Correct the account, its password "
-            f"or the virtual host in CELERY_BROKER_URL, or give the account access "
-            f"(rabbitmqctl add_user, add_vhost, set_permissions)."
-        )
-
-    def __reduce__(self) -> tuple[type[LoginRefused], tuple[str, str]]:
-        return type(self), (self.broker, self.reason)
+    told = (
+        "The broker {broker} refused the login: {reason}. Correct the account, its password "
+        "or the virtual host in CELERY_BROKER_URL, or give the account access "
+        "(rabbitmqctl add_user, add_vhost, set_permissions)."
+    )
 
 
-class PermissionRefused(WorkQueueError):
+class PermissionRefused(_BrokerRefusal):
     """The broker knows the account, and does not let it do what a worker does."""
 
-    def __init__(self, broker: str, reason: str) -> None:
-        self.broker = broker
-        self.reason = reason
-        super().__init__(
-            f"The broker {broker} does not permit what a worker does: {reason}. Give the account "
-            f"a worker's permissions (rabbitmqctl set_permissions, docs/permissions-and-tls.md)."
-        )
-
-    def __reduce__(self) -> tuple[type[PermissionRefused], tuple[str, str]]:
-        return type(self), (self.broker, self.reason)
+    told = (
+        "The broker {broker} does not permit what a worker does: {reason}. Give the account "
+        "a worker's permissions (rabbitmqctl set_permissions, docs/permissions-and-tls.md)."
+    )
 
 
-class DelaysRefused(WorkQueueError):
+class DelaysRefused(_BrokerRefusal):
     """The broker does not let this account declare what delayed tasks need."""
 
-    def __init__(self, broker: str, reason: str) -> None:
-        self.broker = broker
-        self.reason = reason
-        super().__init__(
-            f"The broker {broker} refused what delayed tasks need: {reason}. "
-            f"Let its account configure, write and read 'celery_delayed_.*' and the work queue "
-            f"(rabbitmqctl set_permissions)."
-        )
+    told = (
+        "The broker {broker} refused what delayed tasks need: {reason}. "
+        "Let its account configure, write and read 'celery_delayed_.*' and the work queue "
+        "(rabbitmqctl set_permissions)."
+    )
 
-    def __reduce__(self) -> tuple[type[DelaysRefused], tuple[str, str]]:
-        return type(self), (self.broker, self.reason)
+
+class BrokerSilent(WorkQueueError):
+    """The broker did not tell what a command asked, or do what it wanted."""
+
+    def __init__(self, broker: str, reason: str) -> None:
+        super().__init__(
+            f"The broker {broker} refused, or did not answer: {reason.rstrip('.')}. "
+            f"See that it runs and has no alarm, and that CELERY_BROKER_URL names it, with an "
+            f"account that may configure, write and read the queues."
+        )
 
 
 class LettersUnreadable(WorkQueueError):
@@ -181,6 +196,22 @@ class LetterFileUnusable(WorkQueueError):
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"The file {path!r} cannot be used: {reason}. No dead letter was removed.")
+
+
+class ManagementUnavailable(WorkQueueError):
+    """The broker's management API does not answer, or not to this account."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        self.url = url
+        self.reason = reason
+        super().__init__(
+            f"The management API at {url} cannot be read: {reason}. See that "
+            f"work_queue_management_url names it (http://host:15672), with an account that has "
+            f"the tag monitoring (rabbitmqctl set_user_tags)."
+        )
+
+    def __reduce__(self) -> tuple[type[ManagementUnavailable], tuple[str, str]]:
+        return type(self), (self.url, self.reason)
 
 
 class PublishError(WorkQueueError, OperationalError):

@@ -15,14 +15,14 @@ from proj.broker import deadline
 from proj.broker.confirms import Answer, Confirms, Published
 from proj.errors import Unroutable, Unwritable
 
-__all__ = ["Blocked", "Channel", "Returned", "Unconfirmed"]
+__all__ = ["Blocked", "Channel", "Returned", "Unconfirmed", "destination_of"]
 
 
 ANSWER_SECONDS = 20.0
 """How long the broker may take to answer a method; electing a queue's leader takes seconds."""
 
 
-NOT_AMQP = (struct.error, exceptions.FrameSyntaxError, TypeError, ValueError)
+NOT_AMQP = (struct.error, exceptions.FrameSyntaxError, TypeError, UnicodeError)
 """What py-amqp raises as it writes a property that is too large or of a type that AMQP lacks."""
 
 
@@ -139,8 +139,8 @@ class Channel(pyamqp.Channel):
             # Half a frame may be written, and nothing can follow it on this connection.
             self._drop_connection()
             if isinstance(error, NOT_AMQP):
-                where = _where(msg, *arguments[1:3])
-                raise Unwritable(client.as_uri(), str(error), **where) from error
+                to = destination_of(msg.properties.get("correlation_id"), *arguments[1:3])
+                raise Unwritable(client.as_uri(), str(error), **to) from error
             raise
 
     def _wait_for_answer(self, published: Published) -> None:
@@ -167,8 +167,9 @@ class Channel(pyamqp.Channel):
         if published.answer is Answer.REFUSED:
             raise MessageNacked
         if published.answer is Answer.RETURNED:
-            where = _where(published, published.exchange, published.routing_key)
-            raise Returned(self.connection.client.as_uri(), str(published.return_text), **where)
+            task_id = published.properties.get("correlation_id")
+            to = destination_of(task_id, published.exchange, published.routing_key)
+            raise Returned(self.connection.client.as_uri(), str(published.return_text), **to)
 
     def _connection(self) -> Any:
         connection = self.connection
@@ -207,12 +208,11 @@ class Channel(pyamqp.Channel):
             super()._on_basic_return(reply_code, reply_text, exchange, routing_key, message)
 
 
-def _where(msg: Any, exchange: str, routing_key: str) -> dict[str, str | None]:
-    queue = None if exchange else routing_key
-    task_id = msg.properties.get("correlation_id")
+def destination_of(task_id: Any, exchange: str, routing_key: str | None) -> dict[str, str | None]:
+    """Return what a :class:`proj.errors.PublishError` tells of a message's destination."""
     return {
         "task_id": task_id and str(task_id),
-        "queue": queue,
+        "queue": None if exchange else routing_key,
         "exchange": exchange,
         "routing_key": routing_key,
     }

@@ -29,9 +29,6 @@ T = TypeVar("T")
 BROKER_HEADERS = ("x-delivery-count", "x-acquired-count")
 """What a quorum queue adds to a delivery: not the original's, and stale in a copy."""
 
-ETA = "eta"
-"""Celery's header with the moment before which a task must not begin."""
-
 ROOM_IN_FRAME_BYTES = 64
 """What a content header frame holds beside the properties: 8 of frame, 12 of header, and spare."""
 
@@ -85,42 +82,29 @@ class Copies:
         *,
         drop_expiration: bool,
         drop_headers: Sequence[str] = letter.HEADERS,
+        delay_seconds: float = 0.0,
     ) -> None:
         """Publish a copy of ``original`` to ``queue``; return once the broker has confirmed it.
 
         Raises :class:`CopyRefused` when the queue is gone or full, or nothing was heard in time.
         ``drop_expiration``: a dead letter must not expire; a copy to try again still may.
         ``drop_headers``: what an earlier death left, which ``headers`` replace as a whole.
+        ``delay_seconds``: RabbitMQ keeps the copy for so long, for its longest delay at most.
         """
         copy = Copy(original, headers, drop_headers)
+        exchange, routing_key = DEFAULT_EXCHANGE, queue
 
         def publish_copy(channel: Any) -> None:
             message = self._message(channel, copy, drop_expiration=drop_expiration)
-            channel.basic_publish(message, DEFAULT_EXCHANGE, queue, mandatory=True)
+            if exchange:
+                maybe_declare(WayTo(queue), channel)
+            channel.basic_publish(message, exchange, routing_key, mandatory=True)
 
         with _refusals(queue):
-            self._with_channel(publish_copy)
-
-    def publish_delayed(
-        self, original: Original, queue: str, headers: Mapping[str, str | int], seconds: float
-    ) -> None:
-        """Let RabbitMQ keep a copy of ``original``, without its ETA, and bring it to ``queue``.
-
-        Raises :class:`CopyRefused` as :meth:`publish`. A longer delay than RabbitMQ's longest comes
-        back after that one, with its ETA, to be delayed once more.
-        """
-        whole_seconds = min(math.ceil(seconds), LONGEST_SECONDS)
-        eta = () if seconds > LONGEST_SECONDS else (ETA,)
-        copy = Copy(original, headers, (*letter.HEADERS, *eta))
-
-        def publish_copy(channel: Any) -> None:
-            # Its time to live would end it on its way; the worker looks at `expires`.
-            message = self._message(channel, copy, drop_expiration=True)
-            maybe_declare(WayTo(queue), channel)
-            routing_key = delayed_routing_key(whole_seconds, queue)
-            channel.basic_publish(message, DELAY_LEVELS[-1], routing_key, mandatory=True)
-
-        with _refusals(DELAY_LEVELS[-1]):
+            if delay_seconds > 0:
+                exchange = DELAY_LEVELS[-1]
+                seconds = min(math.ceil(delay_seconds), LONGEST_SECONDS)
+                routing_key = delayed_routing_key(seconds, queue)
             self._with_channel(publish_copy)
 
     def publish_all(self, copies: Sequence[Copy], queue: str) -> list[CopyRefused | None]:
@@ -150,9 +134,11 @@ class Copies:
 
     def message_count(self, queue: str) -> int:
         """Return how many messages of ``queue`` wait for a consumer; or raise ``CopyRefused``."""
-        return int(
-            self._with_channel(lambda channel: channel.queue_declare(queue, passive=True))[1]
-        )
+        return int(self.ask(lambda channel: channel.queue_declare(queue, passive=True))[1])
+
+    def ask(self, use: Callable[[Any], T]) -> T:
+        """Return what ``use`` returns for the channel; or raise :class:`CopyRefused`."""
+        return self._with_channel(use)
 
     def close(self) -> None:
         """Drop the connection; the next copy opens another one."""
@@ -201,6 +187,8 @@ def _refusals(queue: str) -> Iterator[None]:
         yield
     except Returned as error:
         raise CopyRefused(f"there is no queue {queue!r}") from error
+    except ValueError as error:
+        raise CopyRefused(str(error)) from error
     except MessageNacked as error:
         raise CopyRefused(f"the queue {queue!r} refuses messages, as a full one does") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,10 +19,10 @@ from proj.settings import PREFIX, Settings
 
 __all__ = ["AMQP"]
 
-QUEUE_KEYS = tuple(f"{PREFIX}{name}" for name in ("name", "ownership", "type"))
+OF_QUEUE = ("name", "ownership", "type")
 
-KEYS = (*QUEUE_KEYS, f"{PREFIX}publish_deadline_seconds")
-"""The settings that a producer uses, which may be changed in mid-program or not."""
+KEYS = tuple(PREFIX + name for name in (*OF_QUEUE, "publish_deadline_seconds"))
+"""The settings that a producer uses."""
 
 HISTORY = ("x-attempts", "x-dead-letter-", "x-death", "x-first-death-", "x-last-death-")
 """What headers tell of one message's past; a retry is a new message, and Celery copies them."""
@@ -53,11 +54,13 @@ class AMQP(CeleryAMQP):
         if now != self._read_from:
             self._settings = work_queue_settings(self.app)
             used = getattr(self.default_queue, "settings", self._settings)
-            late = [key for key in QUEUE_KEYS if _value(self._settings, key) != _value(used, key)]
+            late = [
+                f"  {PREFIX}{name}: changed after {getattr(used, name)!r} was used"
+                for name in OF_QUEUE
+                if getattr(self._settings, name) != getattr(used, name)
+            ]
             if late:
-                raise SettingsError(
-                    [f"  {key}: changed after {_value(used, key)!r} was used" for key in late]
-                )
+                raise SettingsError(late)
             self._read_from = now
         return self._settings.publish_deadline_seconds
 
@@ -79,15 +82,18 @@ class AMQP(CeleryAMQP):
             options.setdefault("mandatory", True)
             if options.get("headers"):
                 options["headers"] = _without_history(options["headers"])
+            if not (message.headers or message.body).get("eta"):
+                # By it the broker tells how long its oldest message has waited.
+                options.setdefault("timestamp", int(time.time()))
             leave_delayed_way(options)
-            delay(self.app, producer, message, options)
+            if getattr(producer, "is_outbox", False):
+                # What is left of a delay is known as the message leaves the outbox.
+                message = message._replace(sent_event=None)
+            else:
+                delay(self.app, producer, message, options)
             return send(producer, name, message, **options)
 
         return send_task_message
-
-
-def _value(settings: Settings, key: str) -> Any:
-    return getattr(settings, key.removeprefix(PREFIX))
 
 
 def _without_history(headers: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from amqp import spec
 from amqp.exceptions import ChannelError, MessageNacked, NotFound
 
-from proj.broker.channel import Blocked, Returned, Unconfirmed
+from proj.broker.channel import Blocked, Returned, Unconfirmed, destination_of
 from proj.errors import (
     BrokerUnavailable,
     BrokerUntrusted,
@@ -51,12 +51,8 @@ def destination(options: Mapping[str, Any], routing_key: str | None) -> dict[str
     """
     exchange = options.get("exchange") or DEFAULT_EXCHANGE
     name = str(getattr(exchange, "name", exchange))
-    return {
-        "task_id": (options.get("headers") or {}).get("id") or options.get("correlation_id"),
-        "queue": routing_key if name == DEFAULT_EXCHANGE else None,
-        "exchange": name,
-        "routing_key": routing_key,
-    }
+    task_id = (options.get("headers") or {}).get("id") or options.get("correlation_id")
+    return destination_of(task_id, name, routing_key)
 
 
 def _meaning(error: BaseException) -> tuple[type[PublishError], str]:

@@ -8,6 +8,7 @@ from celery.app.task import Task as CeleryTask
 from celery.exceptions import Reject
 
 from proj.errors import WorkQueueError
+from proj.publishing.send_task import without_outbox
 
 __all__ = ["Task"]
 
@@ -24,8 +25,15 @@ class Task(CeleryTask):
         that the task runs again; raises ``celery.exceptions.Reject`` for that.
         """
         try:
-            return super().retry(*arguments, **options)
+            # It ends by an exception, which rolls an open transaction back.
+            with without_outbox():
+                return super().retry(*arguments, **options)
         except Reject as rejected:
             if isinstance(rejected.reason, WorkQueueError):
                 raise Reject(rejected.reason, requeue=True) from rejected
             raise
+
+    def on_replace(self, sig: Any) -> Any:
+        """Publish the task that replaces this one, now: it too ends by an exception."""
+        with without_outbox():
+            return super().on_replace(sig)

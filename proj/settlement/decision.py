@@ -47,6 +47,7 @@ class Decision:
     reason: Reason | None = None
     error: ErrorDetails = NO_ERROR
     due: datetime | None = None
+    """When a message that is put back may come again; None: at once."""
 
 
 ACKNOWLEDGE = Decision(Action.ACKNOWLEDGE)
@@ -72,7 +73,7 @@ def decide(delivery: Delivery, outcome: Outcome, limits: Limits, *, has_begun: b
         return ACKNOWLEDGE
     begun = attempts.begun_before(delivery.headers, redelivered=delivery.redelivered)
     if outcome.ending is Ending.GIVEN_BACK:
-        return Decision(Action.PUT_BACK, begun, due=outcome.due)
+        return Decision(Action.PUT_BACK, begun)
     begun += has_begun
     if outcome.ending is Ending.TRY_AGAIN:
         if begun < limits.attempts:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from enum import Enum, auto
 
 from proj.dead_letters.letter import NO_ERROR, ErrorDetails
 from proj.dead_letters.reasons import Reason
 
-__all__ = ["DONE", "GIVEN_BACK", "Ending", "Outcome", "failed", "not_due", "try_again"]
+__all__ = ["DONE", "GIVEN_BACK", "Ending", "Outcome", "failed", "try_again"]
 
 
 class Ending(Enum):
@@ -35,8 +34,6 @@ class Outcome:
     ending: Ending
     reason: Reason | None = None
     error: ErrorDetails = NO_ERROR
-    due: datetime | None = None
-    """When a delivery that is given back may come again; None: at once."""
 
 
 DONE = Outcome(Ending.DONE)
@@ -46,11 +43,6 @@ GIVEN_BACK = Outcome(Ending.GIVEN_BACK)
 def try_again(error: ErrorDetails) -> Outcome:
     """Return the outcome of a delivery that began and did not end."""
     return Outcome(Ending.TRY_AGAIN, error=error)
-
-
-def not_due(due: datetime) -> Outcome:
-    """Return the outcome of a delivery that came before its ETA ``due``, which has a time zone."""
-    return Outcome(Ending.GIVEN_BACK, due=due)
 
 
 def failed(reason: Reason, error: ErrorDetails) -> Outcome:

@@ -21,15 +21,20 @@ from proj.dead_letters.reasons import Reason
 from proj.errors import BrokerUntrusted, LoginRefused, PermissionRefused, WorkQueueError
 from proj.settings import TASK_OPTIONS, task_option
 from proj.topology import delays
-from proj.worker.pool import keep_processes_free
+from proj.worker.health import TURN_SECONDS, Health
+from proj.worker.pausing import LOOK_SECONDS, Pausing, work_queue_pause
+from proj.worker.pool import keep_processes_free, refuse_greenlets
 from proj.worker.receiving import Receiver
 from proj.worker.request import settled
+from proj.worker.retention import LOOK_SECONDS as RETENTION_SECONDS
+from proj.worker.retention import Retention
 from proj.worker.settling import Settler
 from proj.worker.stall import StallWatch
 from proj.worker.stopping import Stopping
 from proj.worker.subscribing import Subscription
+from proj.worker.telling import work_queue_status
 
-__all__ = ["Consumer"]
+__all__ = ["Consumer", "work_queue_pause", "work_queue_status"]
 
 logger = get_logger(__name__)
 
@@ -55,12 +60,18 @@ class Consumer(CeleryConsumer):
         self.stopping = Stopping(self, self.work_queue_settings.stop_grace_seconds)
         self.stall = StallWatch(self, self.work_queue_settings.stall_seconds)
         self.receiver = Receiver(self)
+        self.pausing = Pausing(self)
+        self.retention = Retention(self)
+        self.health = Health(self)
+        self._repeated: list[Any] = []
         keep_processes_free(self.controller, self.receiver.give_up_request)
 
     def start(self) -> None:
         """Consume until told to stop; where the queue cannot be used, end with one line."""
         self.stopping.take_signals()
+        self.health.write()
         try:
+            refuse_greenlets()
             super().start()
         except WorkQueueError as error:
             logger.critical("%s", error)
@@ -70,7 +81,7 @@ class Consumer(CeleryConsumer):
         """Return a connection that survives whatever bytes a message has."""
         connection = self.app.connection_for_read(heartbeat=heartbeat)
         try:
-            connected = self.ensure_connected(tolerate(connection))
+            connected = self.ensure_connected(self._telling(tolerate(connection)))
         except (AccessRefused, NotAllowed, BrokerUntrusted) as error:
             refused: WorkQueueError = error
             if not isinstance(error, BrokerUntrusted):
@@ -104,6 +115,14 @@ class Consumer(CeleryConsumer):
         """
         delays.declare(self.connection, self.work_queue_settings)
         self.subscription.begin()
+        self.pausing.begin()
+        while self._repeated:
+            self._repeated.pop().cancel()
+        self._repeat(TURN_SECONDS, self.health.write)
+        self._repeat(LOOK_SECONDS, self.pausing.look)
+        if self.retention.is_wanted:
+            self.retention.look()
+            self._repeat(RETENTION_SECONDS, self.retention.look)
         return self.receiver.guarding(super().create_task_handler(*arguments, **options))
 
     def register_with_event_loop(self, hub: Any) -> None:
@@ -133,6 +152,7 @@ class Consumer(CeleryConsumer):
             # Celery warns that a setting of ours will have another default one day.
             warnings.simplefilter("ignore", CPendingDeprecationWarning)
             super().on_connection_error_after_connected(exc)
+        self.health.write()
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         """Dead-letter what Celery would acknowledge and lose; say it as Celery does."""
@@ -153,3 +173,17 @@ class Consumer(CeleryConsumer):
         """Dead-letter a task message that breaks Celery's protocol."""
         self.receiver.dead_letter_instead(message, Reason.UNDECODABLE, exc)
         super().on_invalid_task(body, message, exc)
+
+    def _telling(self, connection: Any) -> Any:
+        """Return ``connection``, which tells that the worker lives while it waits for a broker."""
+        ensure = connection.ensure_connection
+
+        def ensure_connection(*arguments: Any, callback: Any = None, **options: Any) -> Any:
+            return ensure(*arguments, callback=self.health.turning(callback), **options)
+
+        connection.ensure_connection = ensure_connection
+        return connection
+
+    def _repeat(self, seconds: float, call: Callable[[], None]) -> None:
+        """Call every while, for as long as this connection lasts."""
+        self._repeated.append(self.timer.call_repeatedly(seconds, call))

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
 from celery.utils.log import get_logger
 from celery.utils.time import maybe_iso8601, maybe_make_aware
 
-from proj.dead_letters.copying import ETA
 from proj.dead_letters.decoding import decode_error, keep_original
 from proj.dead_letters.letter import ErrorDetails
 from proj.dead_letters.reasons import Reason
 from proj.settlement.attempts import may_have_begun
 from proj.settlement.decision import Action, Decision
-from proj.settlement.outcome import failed, not_due
+from proj.settlement.outcome import GIVEN_BACK, failed
+from proj.settlement.settling import ETA
 from proj.worker.failing import raised, record_failure
 from proj.worker.plain import as_task_message, is_plain
 
@@ -31,13 +32,17 @@ class Receiver:
         self.consumer = consumer
         self.settler = consumer.settler
         self.plain_message_task = consumer.work_queue_settings.plain_message_task
+        self.taken = 0
+        """How many messages of the work queue were delivered since the worker started."""
 
     def guarding(self, handle: Callable[[Any], None]) -> Callable[[Any], None]:
         """Return ``handle``, given only what may run, and never letting one message end it."""
+        subscription, queue = self.consumer.subscription, self.settler.settings.name
         lost = (*self.consumer.connection_errors, *self.consumer.channel_errors)
 
         def on_message(message: Any) -> None:
-            self.consumer.subscription.note_delivery()
+            subscription.note_delivery()
+            self.taken += subscription.queue_of(message) == queue
             try:
                 if self._may_run(message) and not self._delay(message):
                     handle(message)
@@ -77,13 +82,13 @@ class Receiver:
         Our own producers do that themselves. Where the broker does not take it, it waits here as
         any copy does, and others run beside it.
         """
-        consumer = self.consumer
-        is_kept = consumer.connection.is_amqp and message.headers.get("task") in consumer.app.tasks
-        due = _due(message) if is_kept else None
+        due, consumer = _due(message), self.consumer
         if due is None or due <= datetime.now(timezone.utc):
             return False
-        decision = self.settler.decide(message, not_due(due), has_begun=False)
-        self.settler.carry_out(message, decision)
+        if not consumer.connection.is_amqp or message.headers.get("task") not in consumer.app.tasks:
+            return False
+        decision = self.settler.decide(message, GIVEN_BACK, has_begun=False)
+        self.settler.carry_out(message, replace(decision, due=due))
         return True
 
     def _may_run(self, message: Any) -> bool:
@@ -141,7 +146,7 @@ def _due(message: Any) -> datetime | None:
     eta = message.headers.get(ETA)
     try:
         due: datetime | None = maybe_make_aware(maybe_iso8601(eta)) if eta else None
-    except (AttributeError, ValueError):
+    except (AttributeError, OverflowError, TypeError, ValueError):
         return None
     return due
 

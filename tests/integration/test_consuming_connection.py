@@ -38,6 +38,7 @@ def test_a_connection_lost_in_mid_task_costs_one_more_run_and_nothing_else(scene
         assert "Unrecoverable" not in worker.log()
 
 
+@pytest.mark.parametrize("scene", ["classic"], indirect=True)
 def test_a_connection_lost_while_the_worker_starts_is_replaced_at_once(scene: Scene) -> None:
     """Kombu alone replaces it unseen by the event loop, which then reads no delivery, for ever."""
     lossy = "tests.support.lossy_consumer:LossyConsumer"

@@ -125,6 +125,7 @@ def test_a_task_that_the_worker_does_not_know_is_a_letter_and_a_failure(any_scen
     assert '"FAILURE"' in any_scene.result(task_id)
 
 
+@pytest.mark.parametrize("any_scene", ["quorum", "embedded"], indirect=True)
 def test_a_plain_message_whose_task_is_unknown_tells_which(any_scene: Scene) -> None:
     """The name that the setting gives is the letter's task, and what to register."""
     any_scene.broker.send(b"Message 0", delivery_mode=2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 from proj.dead_letters.reasons import Reason
 from tests.support.settlement_scene import Scene
 
@@ -33,5 +35,6 @@ def test_a_receiver_that_raises_changes_no_ending(any_scene: Scene) -> None:
     runs = {task: runs for task, (_, runs) in ENDINGS.items()}
     assert any_scene.begun() == {"note": 1, "ignore": 1, **runs}
     any_scene.wait_empty()
-    worker.end()
+    worker.signal(signal.SIGTERM)
+    assert worker.wait_end() == 0
     assert any_scene.broker.waiting() == 0, "no message was still held"

@@ -27,6 +27,7 @@ def test_sigterm_lets_a_running_task_end_and_takes_no_new_message(any_scene: Sce
     assert "during closing channel" not in worker.log()
 
 
+@pytest.mark.parametrize("any_scene", ["quorum", "embedded"], indirect=True)
 def test_remote_control_stops_a_worker_as_sigterm_does(any_scene: Scene) -> None:
     """``celery control shutdown``, and Flower: what runs has its grace, which stock cuts short."""
     worker = any_scene.worker(concurrency=2, environment={"WORK_QUEUE_STOP_GRACE_SECONDS": "4"})

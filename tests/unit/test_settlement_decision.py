@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from proj.dead_letters.letter import NO_ERROR, ErrorDetails
 from proj.dead_letters.reasons import Reason
 from proj.settlement.decision import ACKNOWLEDGE, Action, before_it_begins, decide
 from proj.settlement.delivery import Delivery, Limits
-from proj.settlement.outcome import DONE, GIVEN_BACK, failed, not_due, try_again
+from proj.settlement.outcome import DONE, GIVEN_BACK, failed, try_again
 
 LIMITS = Limits(attempts=3, dead_letter_failures=True)
 FORGETFUL = Limits(attempts=3, dead_letter_failures=False)
@@ -40,14 +39,6 @@ def test_another_try_is_granted_until_the_limit(told_before: int, action: Action
     assert decision.action is action
     assert decision.attempts == told_before + 1
     assert decision.reason is (Reason.ATTEMPTS_EXHAUSTED if action is Action.DEAD_LETTER else None)
-
-
-def test_what_came_before_its_time_goes_back_until_then_and_was_no_attempt() -> None:
-    """The ETA of a producer without the plug-in is the broker's to wait for."""
-    due = datetime(2026, 11, 24, tzinfo=timezone.utc)
-    decision = decide(delivery({"x-attempts": 2}), not_due(due), LIMITS, has_begun=False)
-
-    assert (decision.action, decision.attempts, decision.due) == (Action.PUT_BACK, 2, due)
 
 
 def test_what_is_given_back_counts_no_attempt() -> None:
