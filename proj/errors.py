@@ -105,7 +105,7 @@ class _BrokerRefusal(WorkQueueError):
     def __init__(self, broker: str, reason: str) -> None:
         self.broker = broker
         self.reason = reason
-        super().__init__(self.told.format(broker=broker, reason=reason))
+        super().__init__(self.told.format(broker=broker, reason=reason.rstrip(".")))
 
     def __reduce__(self) -> tuple[type[_BrokerRefusal], tuple[str, str]]:
         return type(self), (self.broker, self.reason)
@@ -140,15 +140,14 @@ class DelaysRefused(_BrokerRefusal):
     )
 
 
-class BrokerSilent(WorkQueueError):
+class BrokerSilent(_BrokerRefusal):
     """The broker did not tell what a command asked, or do what it wanted."""
 
-    def __init__(self, broker: str, reason: str) -> None:
-        super().__init__(
-            f"The broker {broker} refused, or did not answer: {reason.rstrip('.')}. "
-            f"See that it runs and has no alarm, and that CELERY_BROKER_URL names it, with an "
-            f"account that may configure, write and read the queues."
-        )
+    told = (
+        "The broker {broker} refused, or did not answer: {reason}. "
+        "See that it runs and has no alarm, and that CELERY_BROKER_URL names it, with an "
+        "account that may configure, write and read the queues."
+    )
 
 
 class LettersUnreadable(WorkQueueError):
