@@ -104,56 +104,54 @@ class QueueMismatch(WorkQueueError):
         )
 
 
-class LoginRefused(WorkQueueError):
+class _BrokerRefusal(WorkQueueError):
+    """``broker`` (its password masked) refused something, and gave a ``reason``."""
+
+    told = ""
+
+    def __init__(self, broker: str, reason: str) -> None:
+        self.broker = broker
+        self.reason = reason
+        super().__init__(self.told.format(broker=broker, reason=reason.rstrip(".")))
+
+
+class LoginRefused(_BrokerRefusal):
     """The broker refused the account, or its access to the virtual host."""
 
-    def __init__(self, broker: str, reason: str) -> None:
-        self.broker = broker
-        self.reason = reason
-        super().__init__(
-            f"The broker {broker} refused the login: {reason}. Correct the account, its password "
-            f"or the virtual host in CELERY_BROKER_URL, or give the account access "
-            f"(rabbitmqctl add_user, add_vhost, set_permissions)."
-        )
+    told = (
+        "The broker {broker} refused the login: {reason}. Correct the account, its password "
+        "or the virtual host in CELERY_BROKER_URL, or give the account access "
+        "(rabbitmqctl add_user, add_vhost, set_permissions)."
+    )
 
 
-class PermissionRefused(WorkQueueError):
+class PermissionRefused(_BrokerRefusal):
     """The broker knows the account, and does not let it do what a worker does."""
 
-    def __init__(self, broker: str, reason: str) -> None:
-        self.broker = broker
-        self.reason = reason
-        super().__init__(
-            f"The broker {broker} does not permit what a worker does: {reason}. Give the account "
-            f"a worker's permissions (rabbitmqctl set_permissions, docs/permissions-and-tls.md)."
-        )
-
-    def __reduce__(self) -> tuple[type[PermissionRefused], tuple[str, str]]:
-        return type(self), (self.broker, self.reason)
+    told = (
+        "The broker {broker} does not permit what a worker does: {reason}. Give the account "
+        "a worker's permissions (rabbitmqctl set_permissions, docs/permissions-and-tls.md)."
+    )
 
 
-class DelaysRefused(WorkQueueError):
+class DelaysRefused(_BrokerRefusal):
     """The broker does not let this account declare what delayed tasks need."""
 
-    def __init__(self, broker: str, reason: str) -> None:
-        self.broker = broker
-        self.reason = reason
-        super().__init__(
-            f"The broker {broker} refused what delayed tasks need: {reason}. "
-            f"Let its account configure, write and read 'celery_delayed_.*' and the work queue "
-            f"(rabbitmqctl set_permissions)."
-        )
+    told = (
+        "The broker {broker} refused what delayed tasks need: {reason}. "
+        "Let its account configure, write and read 'celery_delayed_.*' and the work queue "
+        "(rabbitmqctl set_permissions)."
+    )
 
 
-class BrokerSilent(WorkQueueError):
+class BrokerSilent(_BrokerRefusal):
     """The broker did not tell what a command asked, or do what it wanted."""
 
-    def __init__(self, broker: str, reason: str) -> None:
-        super().__init__(
-            f"The broker {broker} refused, or did not answer: {reason.rstrip('.')}. "
-            f"See that it runs and has no alarm, and that CELERY_BROKER_URL names it, with an "
-            f"account that may configure, write and read the queues."
-        )
+    told = (
+        "The broker {broker} refused, or did not answer: {reason}. "
+        "See that it runs and has no alarm, and that CELERY_BROKER_URL names it, with an "
+        "account that may configure, write and read the queues."
+    )
 
 
 class LettersUnreadable(WorkQueueError):
