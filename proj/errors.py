@@ -4,6 +4,7 @@ WorkQueueError
 ├── SettingsError            the configuration is wrong; all problems in one text
 ├── QueueMismatch            a queue exists with other properties than the configuration says
 ├── LoginRefused             the broker knows neither this account nor its virtual host
+├── PermissionRefused        the broker does not let the account do what a worker does
 ├── DelaysRefused            the broker does not let us declare what delayed tasks need
 ├── BrokerSilent             the broker was asked, and refused or did not answer
 ├── LettersUnreadable        the dead-letter queue cannot be read; nothing was changed
@@ -24,6 +25,7 @@ WorkQueueError
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from celery.exceptions import ImproperlyConfigured
@@ -42,6 +44,7 @@ __all__ = [
     "ManagementUnavailable",
     "NoSuchLetter",
     "OutcomeUnknown",
+    "PermissionRefused",
     "PublishError",
     "QueueMismatch",
     "Refused",
@@ -54,7 +57,19 @@ __all__ = [
 
 
 class WorkQueueError(Exception):
-    """The root of every error of this package."""
+    """The root of every error of this package; it pickles, which Celery asks of an error."""
+
+    _made_of: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def __new__(cls, *arguments: Any, **options: Any) -> Any:
+        """Remember what the error is made of."""
+        error = super().__new__(cls)
+        error._made_of = arguments, options
+        return error
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        arguments, options = self._made_of
+        return partial(type(self), **options), arguments
 
 
 class SettingsError(WorkQueueError, ImproperlyConfigured, ClickException):
@@ -66,9 +81,6 @@ class SettingsError(WorkQueueError, ImproperlyConfigured, ClickException):
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(["The work queue's settings are wrong:", *self.problems]))
-
-    def __reduce__(self) -> tuple[type[SettingsError], tuple[tuple[str, ...]]]:
-        return type(self), (self.problems,)
 
 
 class QueueMismatch(WorkQueueError):
@@ -91,9 +103,6 @@ class QueueMismatch(WorkQueueError):
             f"(rabbitmqctl delete_queue {queue}) and start again."
         )
 
-    def __reduce__(self) -> tuple[type[QueueMismatch], tuple[str, str, str, str]]:
-        return type(self), (self.queue, self.argument, self.wanted, self.found)
-
 
 class LoginRefused(WorkQueueError):
     """The broker refused the account, or its access to the virtual host."""
@@ -107,7 +116,19 @@ class LoginRefused(WorkQueueError):
             f"(rabbitmqctl add_user, add_vhost, set_permissions)."
         )
 
-    def __reduce__(self) -> tuple[type[LoginRefused], tuple[str, str]]:
+
+class PermissionRefused(WorkQueueError):
+    """The broker knows the account, and does not let it do what a worker does."""
+
+    def __init__(self, broker: str, reason: str) -> None:
+        self.broker = broker
+        self.reason = reason
+        super().__init__(
+            f"The broker {broker} does not permit what a worker does: {reason}. Give the account "
+            f"a worker's permissions (rabbitmqctl set_permissions, docs/permissions-and-tls.md)."
+        )
+
+    def __reduce__(self) -> tuple[type[PermissionRefused], tuple[str, str]]:
         return type(self), (self.broker, self.reason)
 
 
@@ -122,9 +143,6 @@ class DelaysRefused(WorkQueueError):
             f"Let its account configure, write and read 'celery_delayed_.*' and the work queue "
             f"(rabbitmqctl set_permissions)."
         )
-
-    def __reduce__(self) -> tuple[type[DelaysRefused], tuple[str, str]]:
-        return type(self), (self.broker, self.reason)
 
 
 class BrokerSilent(WorkQueueError):
@@ -197,9 +215,6 @@ class ManagementUnavailable(WorkQueueError):
             f"the tag monitoring (rabbitmqctl set_user_tags)."
         )
 
-    def __reduce__(self) -> tuple[type[ManagementUnavailable], tuple[str, str]]:
-        return type(self), (self.url, self.reason)
-
 
 class PublishError(WorkQueueError, OperationalError):
     """A message may not be on the broker; says which message, which broker, and what to do.
@@ -235,12 +250,6 @@ class PublishError(WorkQueueError, OperationalError):
                 destination=_destination(queue, exchange, routing_key),
             )
         )
-
-    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
-        where = {
-            name: getattr(self, name) for name in ("task_id", "queue", "exchange", "routing_key")
-        }
-        return _rebuild, (type(self), self.broker, self.reason, where)
 
 
 class BrokerUnavailable(PublishError):
@@ -305,9 +314,3 @@ def _destination(queue: str | None, exchange: str | None, routing_key: str | Non
     if queue is not None:
         return f"queue {queue!r}"
     return f"exchange {exchange!r} with routing key {routing_key!r}"
-
-
-def _rebuild(
-    kind: type[PublishError], broker: str, reason: str, where: dict[str, str | None]
-) -> PublishError:
-    return kind(broker, reason, **where)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from amqp.exceptions import AccessRefused, NotAllowed
 
 from proj.doctor.examined import Examined
-from proj.doctor.finding import SEVERITIES, Finding, finding
+from proj.doctor.finding import SEVERITIES, Finding, catalogue, finding
 from proj.doctor.live import broker, cluster, permissions, queue, route, workers
 from proj.doctor.live.reached import Reached, reach
 from proj.doctor.static import acknowledging, consuming, publishing, queues, security, tasks
@@ -19,25 +20,18 @@ if TYPE_CHECKING:
 
 __all__ = ["LIVE", "STATIC", "examine"]
 
-STATIC = (
-    *acknowledging.CHECKS,
-    *publishing.CHECKS,
-    *queues.CHECKS,
-    *tasks.CHECKS,
-    *consuming.CHECKS,
-    *security.CHECKS,
-)
-"""What the configuration tells. Each check is named as its finding, and returns what it found."""
 
-LIVE = (
-    *queue.CHECKS,
-    *permissions.CHECKS,
-    *cluster.CHECKS,
-    *workers.CHECKS,
-    *broker.CHECKS,
-    *route.CHECKS,
-)
-"""What broker and workers tell; those that publish are last, as an alarm stops their connection."""
+def _checks(*modules: ModuleType) -> list[Callable[[Any], Any]]:
+    """Return the functions in ``modules`` that have the name of a finding."""
+    names = [section.replace("-", "_") for section in catalogue().sections()]
+    return [vars(module)[name] for name in names for module in modules if name in vars(module)]
+
+
+STATIC = _checks(acknowledging, consuming, publishing, queues, security, tasks)
+"""What the configuration tells: each check returns what it found, as one text or several."""
+
+LIVE = _checks(broker, cluster, permissions, queue, route, workers)
+"""What the broker and the workers tell."""
 
 
 def examine(app: Celery, *, only_static: bool = False) -> list[Finding]:

@@ -18,10 +18,11 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from proj.configuration import HEARTBEAT_SECONDS, work_queue_settings
 from proj.dead_letters.decoding import tolerate
 from proj.dead_letters.reasons import Reason
-from proj.errors import BrokerUntrusted, LoginRefused, WorkQueueError
+from proj.errors import BrokerUntrusted, LoginRefused, PermissionRefused, WorkQueueError
 from proj.settings import TASK_OPTIONS, task_option
 from proj.topology import delays
 from proj.worker.health import TURN_SECONDS, Health
+from proj.worker.mailbox import Mailbox
 from proj.worker.pausing import LOOK_SECONDS, Pausing, work_queue_pause
 from proj.worker.pool import keep_processes_free, refuse_greenlets
 from proj.worker.receiving import Receiver
@@ -63,6 +64,7 @@ class Consumer(CeleryConsumer):
         self.pausing = Pausing(self)
         self.retention = Retention(self)
         self.health = Health(self)
+        self.mailbox = Mailbox(self)
         self._repeated: list[Any] = []
         keep_processes_free(self.controller, self.receiver.give_up_request)
 
@@ -133,6 +135,12 @@ class Consumer(CeleryConsumer):
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Forget what came over the connection: the broker delivers it again."""
+        if isinstance(exc, AccessRefused):
+            refused = PermissionRefused(self.connection.as_uri(), str(exc.reply_text))
+            if self.restart_count == 0:
+                raise refused from exc
+            logger.error("%s Trying again in %d s.", refused, LOGIN_PAUSE_SECONDS)
+            time.sleep(LOGIN_PAUSE_SECONDS)
         if isinstance(exc, ResourceLocked):
             logger.error(
                 "Another worker is named %s, or the broker has not yet noticed that it is gone: "
@@ -142,6 +150,7 @@ class Consumer(CeleryConsumer):
         self.settler.forget()
         self.subscription.on_connection_error(exc)
         self.stopping.on_connection_lost()
+        self.mailbox.on_connection_error(exc)
         with warnings.catch_warnings():
             # Celery warns that a setting of ours will have another default one day.
             warnings.simplefilter("ignore", CPendingDeprecationWarning)

@@ -182,11 +182,38 @@ def test_ports_are_on_the_loopback_interface_only(composed: Composed) -> None:
     assert set(published) == {"127.0.0.1"}
 
 
+def test_a_new_broker_container_knows_what_the_old_one_knew(composed: Composed) -> None:
+    """Messages, and what an administrator has changed, are in the volume; nothing is reset."""
+    assert composed.run("docker compose stop worker").returncode == 0
+    assert composed.run("docker compose run --rm producer Kept").returncode == 0
+    definition = {"delivery-limit": 1000}
+    changed = {"pattern": "^task_queue\\.dead_letters$", "definition": definition}
+    _administer(composed, "policies/work/dead_letters", changed)
+    composed.run("docker compose kill rabbitmq; docker compose rm --force rabbitmq")
+    replaced = composed.run("docker compose up --detach --wait")
+    assert replaced.returncode == 0, replaced.stderr
+
+    wait_until(
+        composed.done,
+        lambda done: "Kept" in sum(done.values(), Counter()),
+        what="the message that waited is done",
+    )
+    letters = _queue(composed, "task_queue.dead_letters")
+    assert letters["effective_policy_definition"] == definition
+
+
 def _queue(composed: Composed, name: str) -> dict[str, Any]:
+    return dict(_administer(composed, f"queues/work/{name}"))
+
+
+def _administer(composed: Composed, path: str, body: dict[str, Any] | None = None) -> Any:
+    """Return the management API's answer to the administrator; with ``body`` it is a PUT."""
     login = f"administrator:{composed.secret('ADMINISTRATOR_PASSWORD')}"
     request = urllib.request.Request(
-        f"http://127.0.0.1:{composed.ports['MANAGEMENT_PORT']}/api/queues/work/{name}",
+        f"http://127.0.0.1:{composed.ports['MANAGEMENT_PORT']}/api/{path}",
+        method="GET" if body is None else "PUT",
+        data=None if body is None else json.dumps(body).encode(),
         headers={"Authorization": "Basic " + base64.b64encode(login.encode()).decode()},
     )
     with urllib.request.urlopen(request, timeout=10) as answer:
-        return dict(json.load(answer))
+        return json.loads(answer.read() or "null")

@@ -99,6 +99,18 @@ def test_a_broker_that_is_away_is_found_without_its_password(
     assert "s3cret" not in str(told)
 
 
+def test_a_broker_that_is_silent_is_found(
+    url: str, node: RabbitMQ, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that takes the connection and never answers is given up."""
+    monkeypatch.setattr(reaching, "CONNECT_SECONDS", 0.5)
+    with Proxy(node.port) as proxy:
+        proxy.hold()
+
+        assert found(app_with({"broker_url": proxy.url(url)}), "broker-unreachable")
+        assert proxy.held_bytes > 0
+
+
 def test_a_refused_login_is_found(url: str) -> None:
     """A wrong password, and a virtual host that is not there, are told as what they are."""
     wrong = url.replace("guest:guest", "guest:s3cret")
@@ -140,7 +152,7 @@ def test_a_broker_that_returns_nothing_is_found(url: str, monkeypatch: pytest.Mo
         told = mandatory_unanswered(reached)
 
         assert told
-        assert told.startswith(f"'{reached.queue}.doctor.")
+        assert told.startswith("'celeryev.doctor.")
 
 
 def test_an_alarm_is_found_and_ends(url: str, node: RabbitMQ) -> None:

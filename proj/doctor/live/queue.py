@@ -15,8 +15,6 @@ from proj.topology.declaring import (
 )
 from proj.topology.names import DEFAULT_EXCHANGE
 
-__all__ = ["CHECKS"]
-
 VALUE = re.compile(r"the value '(?P<text>.*)' of type", re.DOTALL)
 """How RabbitMQ's 406 names a value; without an argument it says ``none``."""
 
@@ -69,9 +67,6 @@ def no_consumer(reached: Reached) -> str | None:
 def dead_letters_waiting(reached: Reached) -> str | None:
     ready, consumers = reached.counts(reached.dead_letters) or (0, 0)
     return f"{ready} dead letters in {reached.dead_letters!r}" if ready and not consumers else None
-
-
-CHECKS = (queue_missing, queue_differs, policy_differs, no_consumer, dead_letters_waiting)
 
 
 def _differences(reached: Reached, queue: str, arguments: dict[str, Any]) -> list[re.Match[str]]:

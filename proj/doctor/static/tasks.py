@@ -9,7 +9,7 @@ from proj.doctor.finding import listed
 from proj.doctor.sources import calls_of
 from proj.settings import Settings
 
-__all__ = ["CHECKS", "sent_by_name"]
+__all__ = ["sent_by_name"]
 
 
 def task_module_broken(examined: Examined) -> str | None:
@@ -30,9 +30,6 @@ def chord_without_backend(examined: Examined) -> str | None:
     except (NotImplementedError, ImproperlyConfigured, ImportError):
         return listed(chords)
     return None
-
-
-CHECKS = (task_module_broken, task_unknown, chord_without_backend)
 
 
 def sent_by_name(examined: Examined) -> dict[str, str]:
