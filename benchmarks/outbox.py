@@ -19,6 +19,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from typing import Any
 
 CONTENDERS = {
@@ -29,12 +30,12 @@ CONTENDERS = {
     "outbox": "work queue, delay() in the transaction",
     "dco": "django-celery-outbox, delay() in it",
 }
-ROUNDS = 5
-REQUESTS = 300
+ROUNDS = 30
+REQUESTS = 20
 LATENCIES = 10
-QUEUE = "bench"
 COMMAND = (sys.executable, "-m", "benchmarks.outbox")
 KIND = os.environ.get("BENCH_KIND", "")
+QUEUE = f"bench-{KIND}"
 
 
 def configure() -> Any:
@@ -89,15 +90,17 @@ def request(app: Any, number: int) -> None:
             transaction.on_commit(lambda: task.delay(number))
 
 
-def measure(app: Any) -> dict[str, float]:
-    """Return the milliseconds of a request, and until the message arrives."""
-    for number in range(20):
-        request(app, number)
-    started = time.perf_counter()
-    for number in range(REQUESTS):
-        request(app, number)
-    milliseconds = (time.perf_counter() - started) / REQUESTS * 1000
-    return {"request": milliseconds, "arrives": arrives_after(app) if KIND != "nothing" else 0.0}
+def serve(app: Any) -> None:
+    """Answer each line of the standard input with milliseconds."""
+    number = 0
+    for line in sys.stdin:
+        if line.strip() == "arrival":
+            print(arrives_after(app), flush=True)
+            continue
+        started = time.perf_counter()
+        for _ in range(REQUESTS):
+            request(app, number := number + 1)
+        print((time.perf_counter() - started) / REQUESTS * 1000, flush=True)
 
 
 def arrives_after(app: Any) -> float:
@@ -123,22 +126,12 @@ def arrives_after(app: Any) -> float:
     return statistics.median(waits)
 
 
-def run(kind: str, environment: dict[str, str]) -> dict[str, float]:
-    """Return what the child process of one contender measured."""
-    command = COMMAND
-    environment = {**environment, "BENCH_KIND": kind}
-    relay = None
-    if kind == "dco":
-        relay = subprocess.Popen(
-            [*command, "celery_outbox_relay"], env=environment, stdout=-3, stderr=-3
-        )
-    try:
-        output = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)
-        return dict(json.loads(output.stdout.splitlines()[-1]))
-    finally:
-        if relay is not None:
-            relay.terminate()
-            relay.wait()
+def ask(process: subprocess.Popen[str], question: str) -> float:
+    """Return what a contender's process answers."""
+    assert process.stdin
+    assert process.stdout
+    print(question, file=process.stdin, flush=True)
+    return float(process.stdout.readline())
 
 
 def main() -> None:
@@ -148,31 +141,38 @@ def main() -> None:
 
     server = PostgreSQL()
     server.fsync = "on"
-    found: dict[str, list[dict[str, float]]] = {kind: [] for kind in CONTENDERS}
-    with server, RabbitMQNode() as node:
-        database = server.add_database("bench")
+    with server, RabbitMQNode() as node, ExitStack() as processes:
         environment = {
             **os.environ,
-            "BENCH_DATABASE": json.dumps(database),
+            "BENCH_DATABASE": json.dumps(server.add_database("bench")),
             "CELERY_BROKER_URL": node.url(),
         }
-        for kind in ("outbox", "dco"):
+        contenders = {}
+        for kind in CONTENDERS:
             variables = {**environment, "BENCH_KIND": kind}
-            command = [*COMMAND, "migrate"]
-            subprocess.run(command, env=variables, check=True, stdout=subprocess.DEVNULL)
-        for _ in range(ROUNDS):
-            for kind in CONTENDERS:
-                found[kind].append(run(kind, environment))
-    medians = {
-        kind: {what: statistics.median(each[what] for each in rounds) for what in rounds[0]}
-        for kind, rounds in found.items()
-    }
-    stock = medians["stock"]["request"]
+            subprocess.run([*COMMAND, "migrate"], env=variables, check=True, stdout=-3)
+            contenders[kind] = processes.enter_context(
+                subprocess.Popen(COMMAND, env=variables, stdin=-1, stdout=-1, text=True)
+            )
+            processes.callback(contenders[kind].kill)
+            ask(contenders[kind], "warm up")
+        rounds = [{kind: ask(contenders[kind], "go") for kind in CONTENDERS} for _ in range(ROUNDS)]
+        relay = subprocess.Popen(
+            [*COMMAND, "celery_outbox_relay"], env=variables, stdout=-3, stderr=-3
+        )
+        processes.callback(relay.kill)
+        arrivals = {kind: ask(contenders[kind], "arrival") for kind in list(CONTENDERS)[1:]}
+    show(rounds, arrivals)
+
+
+def show(rounds: list[dict[str, float]], arrivals: dict[str, float]) -> None:
+    """Print a line for each contender; a ratio is the median of the rounds' ratios."""
     print(f"{'':40} {'ms/request':>10} {'ratio':>6} {'arrives after, ms':>18}")
     for kind, what in CONTENDERS.items():
-        figures = medians[kind]
-        arrives = "" if kind == "nothing" else f"{figures['arrives']:18.1f}"
-        print(f"{what:40} {figures['request']:10.2f} {figures['request'] / stock:6.2f} {arrives}")
+        milliseconds = statistics.median(each[kind] for each in rounds)
+        ratio = statistics.median(each[kind] / each["stock"] for each in rounds)
+        arrival = f"{arrivals[kind]:18.1f}" if kind in arrivals else ""
+        print(f"{what:40} {milliseconds:10.2f} {ratio:6.2f} {arrival}")
 
 
 if __name__ == "__main__" and KIND:
@@ -185,6 +185,6 @@ if __name__ == "__main__" and KIND:
     else:
         with connection.cursor() as cursor:
             cursor.execute("CREATE TABLE IF NOT EXISTS bench_order (number bigint)")
-        print(json.dumps(measure(app)))
+        serve(app)
 elif __name__ == "__main__":
     main()

@@ -25,6 +25,7 @@ WorkQueueError
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from celery.exceptions import ImproperlyConfigured
@@ -56,7 +57,19 @@ __all__ = [
 
 
 class WorkQueueError(Exception):
-    """The root of every error of this package."""
+    """The root of every error of this package; it pickles, which Celery asks of an error."""
+
+    _made_of: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def __new__(cls, *arguments: Any, **options: Any) -> Any:
+        """Remember what the error is made of."""
+        error = super().__new__(cls)
+        error._made_of = arguments, options
+        return error
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        arguments, options = self._made_of
+        return partial(type(self), **options), arguments
 
 
 class SettingsError(WorkQueueError, ImproperlyConfigured, ClickException):
@@ -68,9 +81,6 @@ class SettingsError(WorkQueueError, ImproperlyConfigured, ClickException):
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(["The work queue's settings are wrong:", *self.problems]))
-
-    def __reduce__(self) -> tuple[type[SettingsError], tuple[tuple[str, ...]]]:
-        return type(self), (self.problems,)
 
 
 class QueueMismatch(WorkQueueError):
@@ -93,9 +103,6 @@ class QueueMismatch(WorkQueueError):
             f"(rabbitmqctl delete_queue {queue}) and start again."
         )
 
-    def __reduce__(self) -> tuple[type[QueueMismatch], tuple[str, str, str, str]]:
-        return type(self), (self.queue, self.argument, self.wanted, self.found)
-
 
 class _BrokerRefusal(WorkQueueError):
     """``broker`` (its password masked) refused something, and gave a ``reason``."""
@@ -106,9 +113,6 @@ class _BrokerRefusal(WorkQueueError):
         self.broker = broker
         self.reason = reason
         super().__init__(self.told.format(broker=broker, reason=reason.rstrip(".")))
-
-    def __reduce__(self) -> tuple[type[_BrokerRefusal], tuple[str, str]]:
-        return type(self), (self.broker, self.reason)
 
 
 class LoginRefused(_BrokerRefusal):
@@ -209,9 +213,6 @@ class ManagementUnavailable(WorkQueueError):
             f"the tag monitoring (rabbitmqctl set_user_tags)."
         )
 
-    def __reduce__(self) -> tuple[type[ManagementUnavailable], tuple[str, str]]:
-        return type(self), (self.url, self.reason)
-
 
 class PublishError(WorkQueueError, OperationalError):
     """A message may not be on the broker; says which message, which broker, and what to do.
@@ -247,12 +248,6 @@ class PublishError(WorkQueueError, OperationalError):
                 destination=_destination(queue, exchange, routing_key),
             )
         )
-
-    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
-        where = {
-            name: getattr(self, name) for name in ("task_id", "queue", "exchange", "routing_key")
-        }
-        return _rebuild, (type(self), self.broker, self.reason, where)
 
 
 class BrokerUnavailable(PublishError):
@@ -317,9 +312,3 @@ def _destination(queue: str | None, exchange: str | None, routing_key: str | Non
     if queue is not None:
         return f"queue {queue!r}"
     return f"exchange {exchange!r} with routing key {routing_key!r}"
-
-
-def _rebuild(
-    kind: type[PublishError], broker: str, reason: str, where: dict[str, str | None]
-) -> PublishError:
-    return kind(broker, reason, **where)

@@ -14,51 +14,38 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["Judgement", "file_of", "main", "process_started", "runtime_folder"]
+__all__ = ["file_of", "judge", "main", "process_started", "runtime_folder"]
 
 WITHIN_SECONDS = 20.0
 """How old the last turn of the loop may be; connecting to a broker that is away takes seconds."""
 
+TOLD = ("node", "pid", "queue", "connected", "consuming", "pause", "stopping")
+"""The keys of a worker's file that ``--json`` shows as they are."""
 
-class Judgement:
-    """What a worker's file says; ``reason`` is the first thing that is wrong, or what is right."""
 
-    def __init__(self, fact: Mapping[str, Any], within_seconds: float) -> None:
-        self.fact = fact
-        self.turned_seconds_ago = max(0.0, time.monotonic() - fact["turned"])
-        started = process_started(fact["pid"])
-        consuming, pause = ", ".join(fact["consuming"]), fact["pause"]
-        paused = f"paused since {pause['since']} by {pause['by']}" if pause else ""
-        self.alive = False
-        if started is None or started != fact["process_started"]:
-            self.reason = f"process {fact['pid']} has ended; its worker did not stop by itself"
-        elif self.turned_seconds_ago > within_seconds:
-            self.reason = f"the loop of process {fact['pid']} has stood still for "
-            self.reason += f"{self.turned_seconds_ago:.0f} s"
+def judge(fact: Mapping[str, Any], within_seconds: float) -> dict[str, Any]:
+    """Return ``fact``, ``alive``, ``ready``, and the ``reason``: the first thing that is wrong."""
+    ago = max(0.0, time.monotonic() - fact["turned"])
+    process, pause = f"process {fact['pid']}", fact["pause"]
+    alive = ready = False
+    if process_started(fact["pid"]) != fact["process_started"]:
+        reason = f"{process} has ended; its worker did not stop by itself"
+    elif ago > within_seconds:
+        reason = f"the loop of {process} has stood still for {ago:.0f} s"
+    else:
+        alive = True
+        ready = fact["connected"] and not fact["stopping"] and bool(pause or fact["consuming"])
+        if fact["stopping"]:
+            reason = "stopping"
+        elif not fact["connected"]:
+            reason = "no connection to the broker"
+        elif pause:
+            reason = f"paused since {pause['since'] or '?'} by {pause['by'] or '?'}"
         else:
-            self.alive = True
-            self.reason = "stopping" if fact["stopping"] else "no connection to the broker"
-        self.ready = bool(
-            self.alive
-            and fact["connected"]
-            and not fact["stopping"]
-            and (fact["consuming"] or fact["pause"])
-        )
-        if self.ready:
-            self.reason = paused or f"consuming {consuming}"
-        elif self.alive and fact["connected"] and not fact["stopping"]:
-            self.reason = f"connected, but consuming nothing of {fact['queue']!r}"
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the documented keys."""
-        known = ("node", "pid", "queue", "connected", "consuming", "pause", "stopping")
-        return {
-            **{key: self.fact[key] for key in known},
-            "alive": self.alive,
-            "ready": self.ready,
-            "reason": self.reason,
-            "turned_seconds_ago": round(self.turned_seconds_ago, 3),
-        }
+            reason = f"consuming {', '.join(fact['consuming']) or 'nothing'}"
+    told = {key: fact[key] for key in TOLD}
+    judged = {"alive": alive, "ready": ready, "reason": reason, "turned_seconds_ago": round(ago, 3)}
+    return told | judged
 
 
 def main(arguments: Sequence[str] | None = None, program: str = "workqueue-health") -> int:
@@ -69,34 +56,26 @@ def main(arguments: Sequence[str] | None = None, program: str = "workqueue-healt
         "paused on purpose. Exit code 0: all of them; 1: one is not, or there is none.",
         epilog=f"Example: {program} --live --node celery@worker-1",
     )
-    parser.add_argument("--live", action="store_true", help="alive is enough: the loop turns")
-    parser.add_argument("--ready", action="store_true", help="ready, too (what is asked anyway)")
-    parser.add_argument("--node", help="this worker only, as `celery worker -n` names it")
-    parser.add_argument(
-        "--within",
-        type=float,
-        default=WITHIN_SECONDS,
-        metavar="SECONDS",
-        help="how old the loop's last turn may be (default %(default).0f)",
-    )
-    parser.add_argument("--folder", help="where the workers' files are (work_queue_runtime_folder)")
-    parser.add_argument("--json", action="store_true", help="one JSON object")
+    add = parser.add_argument
+    add("--live", action="store_true", help="alive is enough: the loop turns")
+    add("--ready", action="store_true", help="ready, too (what is asked anyway)")
+    add("--node", help="this worker only, as `celery worker -n` names it")
+    within = "how old the loop's last turn may be, in seconds (default %(default).0f)"
+    add("--within", type=float, default=WITHIN_SECONDS, metavar="SECONDS", help=within)
+    add("--folder", help="where the workers' files are (work_queue_runtime_folder)")
+    add("--json", action="store_true", help="one JSON object")
     options = parser.parse_args(arguments)
     folder = options.folder or os.environ.get("WORK_QUEUE_RUNTIME_FOLDER") or runtime_folder()
-    found = [
-        judge
-        for fact in _facts(folder)
-        if options.node in (None, fact["node"])
-        for judge in [Judgement(fact, options.within)]
-    ]
-    fine = [each.alive if options.live and not options.ready else each.ready for each in found]
-    well = bool(fine) and all(fine)
+    facts = [fact for fact in _facts(folder) if options.node in (None, fact["node"])]
+    found = [judge(fact, options.within) for fact in facts]
+    asked = "alive" if options.live and not options.ready else "ready"
+    well = bool(found) and all(each[asked] for each in found)
     if options.json:
-        print(json.dumps({"well": well, "workers": [each.as_json() for each in found]}))
+        print(json.dumps({"well": well, "workers": found}))
         return not well
     for each in found:
-        state = "ready" if each.ready else "alive, not ready" if each.alive else "not alive"
-        print(f"{each.fact['node']}: {state}: {each.reason}")
+        state = "ready" if each["ready"] else "alive, not ready" if each["alive"] else "not alive"
+        print(f"{each['node']}: {state}: {each['reason']}")
     if not found:
         print(
             f"No worker{' ' + options.node if options.node else ''} has left a file in {folder}. "

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from amqp.exceptions import PreconditionFailed
+from amqp.exceptions import AccessRefused, PreconditionFailed
 
 from proj.dead_letters.taking import Held
 from proj.topology.declaring import dead_letter_queue_arguments
@@ -92,8 +92,8 @@ def _count(channel: Any, settings: Settings) -> int:
     queue, arguments = pause_queue_name(settings.name), dead_letter_queue_arguments(settings)
     try:
         found = channel.queue_declare(queue, durable=True, auto_delete=False, arguments=arguments)
-    except PreconditionFailed:
-        # Declared under other settings, and as good.
+    except (AccessRefused, PreconditionFailed):
+        # It may be there all the same: for an account that only reads, or from other settings.
         found = channel.queue_declare(queue, passive=True)
     return int(found.message_count)
 

@@ -19,7 +19,7 @@ COMMANDS = {
     "move": "proj.commands.move",
     "pause": "proj.commands.pausing",
     "resume": "proj.commands.pausing",
-    "status": "proj.commands.status",
+    "status": "proj.commands.status.command",
 }
 """Name -> module; loaded when it is asked for, as Celery imports this file for every command."""
 

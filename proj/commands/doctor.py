@@ -7,7 +7,6 @@ import shutil
 import sys
 import textwrap
 from collections import Counter
-from contextlib import suppress
 from dataclasses import asdict
 from itertools import groupby
 
@@ -51,15 +50,11 @@ def doctor(
         raise click.UsageError("--fix declares on the broker, which --static does not ask.")
     for name in set(ignore) - set(catalogue().sections()):
         raise click.UsageError(f"There is no finding {name!r}.")
-    fixed: list[str] = []
-    connection = app.connection_for_write()
-    with suppress(*connection.connection_errors, *connection.channel_errors):
-        fixed = fix(app) if fixes else []
+    fixed = fix(app) if fixes else []
     findings = [each for each in examine(app, only_static=only_static) if each.name not in ignore]
     if as_json:
         shown = [{**asdict(each), "page": each.page} for each in findings]
-        told = {"broker": connection.as_uri(), "fixed": fixed, "findings": shown}
-        click.echo(json.dumps(told, indent=2))
+        click.echo(json.dumps({"fixed": fixed, "findings": shown}, indent=2))
     else:
         if fixed:
             click.echo(f"Declared and bound: {', '.join(fixed)}.\n")
@@ -85,13 +80,12 @@ def _print(name: str, alike: list[Finding]) -> None:
     click.echo(f"{severity}  {name}")
     lines = [("fact:", each.fact) for each in alike]
     for label, text in (*lines, ("why:", told.why), ("remedy:", told.remedy), ("page:", told.page)):
-        click.echo(_wrapped(f"  {label:<8}", safe(text)))
+        wrap = sys.stdout.isatty() and label != "remedy:"  # which is copied
+        click.echo(_wrapped(f"  {label:<8}", safe(text)) if wrap else f"  {label:<8}{safe(text)}")
     click.echo()
 
 
 def _wrapped(label: str, text: str) -> str:
-    if not sys.stdout.isatty():
-        return label + text
     width = min(max(shutil.get_terminal_size().columns, NARROWEST), WIDEST)
     return textwrap.fill(
         text,

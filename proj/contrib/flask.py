@@ -45,7 +45,7 @@ def init_app(app: Flask) -> Celery:
     ``WORK_QUEUE_...``, which go before it. Raises :class:`proj.errors.SettingsError` then, for
     settings that cannot work.
     """
-    celery_app = Celery(app.name, task_cls=Task, set_as_current=False)
+    celery_app = Celery(app.name, task_cls=Task)
     celery_app.flask_app = app
     celery_app.add_defaults(lambda: _configuration(app.config))
     plugin.install(celery_app)

@@ -77,8 +77,8 @@ class Examined:
 
     @property
     def is_embedded(self) -> bool:
-        """Whether the broker is a file."""
-        return self.transport == "sqlite"
+        """Whether the broker is a file, which only the plug-in knows."""
+        return self.transport == "sqlite" and self.publishes_through_us
 
     def queue_type(self, queue: Any) -> str | None:
         """Return the type of ``queue`` (Kombu's); None where the broker decides it."""

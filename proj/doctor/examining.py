@@ -3,41 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from amqp.exceptions import AccessRefused, NotAllowed
+from amqp.exceptions import AccessRefused, ChannelError, NotAllowed
 
 from proj.doctor.examined import Examined
-from proj.doctor.finding import SEVERITIES, Finding, finding
+from proj.doctor.finding import SEVERITIES, Finding, catalogue, finding
 from proj.doctor.live import broker, cluster, permissions, queue, route, workers
 from proj.doctor.live.reached import Reached, reach
 from proj.doctor.static import acknowledging, consuming, publishing, queues, security, tasks
-from proj.errors import ManagementUnavailable
+from proj.errors import LettersUnreadable, ManagementUnavailable
 
 if TYPE_CHECKING:
     from celery import Celery
 
 __all__ = ["LIVE", "STATIC", "examine"]
 
-STATIC = (
-    *acknowledging.CHECKS,
-    *publishing.CHECKS,
-    *queues.CHECKS,
-    *tasks.CHECKS,
-    *consuming.CHECKS,
-    *security.CHECKS,
-)
-"""What the configuration tells. Each check is named as its finding, and returns what it found."""
 
-LIVE = (
-    *queue.CHECKS,
-    *permissions.CHECKS,
-    *cluster.CHECKS,
-    *workers.CHECKS,
-    *broker.CHECKS,
-    *route.CHECKS,
-)
-"""What broker and workers tell; those that publish are last, as an alarm stops their connection."""
+def _checks(*modules: ModuleType) -> list[Callable[[Any], Any]]:
+    """Return the functions in ``modules`` that have the name of a finding."""
+    names = [section.replace("-", "_") for section in catalogue().sections()]
+    return [vars(module)[name] for name in names for module in modules if name in vars(module)]
+
+
+STATIC = _checks(acknowledging, consuming, publishing, queues, security, tasks)
+"""What the configuration tells: each check returns what it found, as one text or several."""
+
+LIVE = _checks(broker, cluster, permissions, queue, route, workers)
+"""What the broker and the workers tell."""
 
 
 def examine(app: Celery, *, only_static: bool = False) -> list[Finding]:
@@ -74,6 +68,10 @@ def _guarded(check: Callable[[Any], Any], reached: Reached) -> Iterator[tuple[st
         yield from _told(check, reached)
     except AccessRefused as error:
         yield "permission-missing", _reason(error)
+    except ChannelError as error:
+        yield "broker-refuses", f"{check.__name__.replace('_', ' ')}: {_reason(error)}"
+    except LettersUnreadable as error:
+        yield "dead-letter-route-broken", str(error).rstrip(".")
     except ManagementUnavailable as error:
         yield "management-unreadable", f"{error.url}: {error.reason}"
 

@@ -21,15 +21,20 @@ __all__ = ["fix"]
 def fix(app: Celery) -> list[str]:
     """Declare what is missing on the broker; return its names.
 
-    Raises what Kombu and py-amqp raise where the broker does not answer.
+    What keeps it from being declared is a finding of :func:`proj.doctor.examining.examine`.
     """
     examined = Examined(app)
-    with reach(examined) as reached:
-        missing = queue_missing(reached) + delays_undeclared(reached)
-        # A queue that is another than described is a finding of its own.
-        with suppress(WorkQueueError):
+    if not (examined.is_rabbitmq or examined.is_embedded):
+        return []
+    connection = app.connection_for_write()
+    errors = (WorkQueueError, *connection.connection_errors, *connection.channel_errors)
+    before: list[str] = []
+    after: list[str] = []
+    with suppress(*errors), reach(examined) as reached:
+        before = after = queue_missing(reached) + delays_undeclared(reached)
+        with suppress(*errors):
             declaring.declare(reached.connection, examined.settings)
             if examined.publishes_through_us:
                 delays.declare(reached.connection, examined.settings)
-        still = queue_missing(reached) + delays_undeclared(reached)
-    return [name for name in missing if name not in still]
+        after = queue_missing(reached) + delays_undeclared(reached)
+    return [name for name in before if name not in after]

@@ -22,6 +22,7 @@ from proj.errors import BrokerUntrusted, LoginRefused, PermissionRefused, WorkQu
 from proj.settings import TASK_OPTIONS, task_option
 from proj.topology import delays
 from proj.worker.health import TURN_SECONDS, Health
+from proj.worker.mailbox import Mailbox
 from proj.worker.pausing import LOOK_SECONDS, Pausing, work_queue_pause
 from proj.worker.pool import keep_processes_free, refuse_greenlets
 from proj.worker.receiving import Receiver
@@ -64,6 +65,7 @@ class Consumer(CeleryConsumer):
         self.pausing = Pausing(self)
         self.retention = Retention(self)
         self.health = Health(self)
+        self.mailbox = Mailbox(self)
         self._repeated: list[Any] = []
         keep_processes_free(self.controller, self.receiver.give_up_request)
 
@@ -150,6 +152,7 @@ class Consumer(CeleryConsumer):
         self.settler.forget()
         self.subscription.on_connection_error(exc)
         self.stopping.on_connection_lost()
+        self.mailbox.on_connection_error(exc)
         with warnings.catch_warnings():
             # Celery warns that a setting of ours will have another default one day.
             warnings.simplefilter("ignore", CPendingDeprecationWarning)

@@ -131,20 +131,32 @@ def test_policies_and_types_come_from_the_definitions(composed: Composed) -> Non
     assert letters["effective_policy_definition"] == {"delivery-limit": -1}
 
 
-def test_a_failed_message_is_a_dead_letter_for_the_command(composed: Composed) -> None:
-    """The worker's user may do all that the commands need: list, replay, purge."""
+def test_a_failed_message_is_a_dead_letter(composed: Composed) -> None:
+    """What a worker cannot run is listed and removed by the one-off ``workqueue``."""
     with pika.BlockingConnection(pika.URLParameters(composed.url("producer"))) as connection:
         connection.channel().basic_publish(
             "", "task_queue", b"{", pika.BasicProperties(headers={"task": "no.such", "id": "1"})
         )
-    listing = "docker compose exec -T worker celery -A proj workqueue dead-letters"
+    letters = "docker compose run --rm workqueue dead-letters"
     wait_until(
-        lambda: composed.run(f"{listing} list").stdout,
+        lambda: composed.run(f"{letters} list").stdout,
         lambda text: "1 dead letters" in text,
         what="the letter is listed",
     )
-    assert composed.run(f"{listing} purge --all --yes").returncode == 0
-    assert composed.run(f"{listing} list").returncode == 0
+    assert composed.run(f"{letters} purge --all --yes").returncode == 0
+    assert composed.run(f"{letters} list").returncode == 0
+
+
+def test_a_worker_pauses_and_nothing_is_refused(composed: Composed) -> None:
+    """The doctor finds nothing that stops or loses work; no worker was refused anything."""
+    found = composed.run("docker compose run --rm workqueue doctor").stdout
+    paused = composed.run("docker compose exec -T worker celery -A proj workqueue pause")
+    resumed = composed.run("docker compose exec -T worker celery -A proj workqueue resume")
+
+    assert "findings" in found
+    assert not re.search("STOPS WORK|CAN LOSE", found), found
+    assert (paused.returncode, resumed.returncode) == (0, 0), paused.stderr + resumed.stderr
+    assert "REFUSED" not in composed.run("docker compose logs worker").stdout
 
 
 @pytest.mark.parametrize("user", ["producer", "flower"])
@@ -182,11 +194,38 @@ def test_ports_are_on_the_loopback_interface_only(composed: Composed) -> None:
     assert set(published) == {"127.0.0.1"}
 
 
+def test_a_new_broker_container_knows_what_the_old_one_knew(composed: Composed) -> None:
+    """Messages, and what an administrator has changed, are in the volume; nothing is reset."""
+    assert composed.run("docker compose stop worker").returncode == 0
+    assert composed.run("docker compose run --rm producer Kept").returncode == 0
+    definition = {"delivery-limit": 1000}
+    changed = {"pattern": "^task_queue\\.dead_letters$", "definition": definition}
+    _administer(composed, "policies/work/dead_letters", changed)
+    composed.run("docker compose kill rabbitmq; docker compose rm --force rabbitmq")
+    replaced = composed.run("docker compose up --detach --wait")
+    assert replaced.returncode == 0, replaced.stderr
+
+    wait_until(
+        composed.done,
+        lambda done: "Kept" in sum(done.values(), Counter()),
+        what="the message that waited is done",
+    )
+    letters = _queue(composed, "task_queue.dead_letters")
+    assert letters["effective_policy_definition"] == definition
+
+
 def _queue(composed: Composed, name: str) -> dict[str, Any]:
+    return dict(_administer(composed, f"queues/work/{name}"))
+
+
+def _administer(composed: Composed, path: str, body: dict[str, Any] | None = None) -> Any:
+    """Return the management API's answer to the administrator; with ``body`` it is a PUT."""
     login = f"administrator:{composed.secret('ADMINISTRATOR_PASSWORD')}"
     request = urllib.request.Request(
-        f"http://127.0.0.1:{composed.ports['MANAGEMENT_PORT']}/api/queues/work/{name}",
+        f"http://127.0.0.1:{composed.ports['MANAGEMENT_PORT']}/api/{path}",
+        method="GET" if body is None else "PUT",
+        data=None if body is None else json.dumps(body).encode(),
         headers={"Authorization": "Basic " + base64.b64encode(login.encode()).decode()},
     )
     with urllib.request.urlopen(request, timeout=10) as answer:
-        return dict(json.load(answer))
+        return json.loads(answer.read() or "null")

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import pytest
-from amqp.exceptions import AccessRefused
 from celery import Celery
 
 from proj.broker.channel import Channel
 from proj.doctor.examining import examine
 from proj.doctor.fixing import fix
-from proj.doctor.live import broker, workers
+from proj.doctor.live import broker, route, workers
 from proj.doctor.live import reached as reaching
 from proj.doctor.live.broker import (
     broker_alarm,
@@ -25,10 +25,12 @@ from proj.doctor.live.cluster import dead_letters_dropped, node_down, room_short
 from proj.doctor.live.permissions import account_is_administrator, permission_missing
 from proj.doctor.live.queue import queue_differs
 from proj.doctor.live.route import dead_letter_route_broken
+from proj.errors import LettersUnreadable
 from tests.support.doctor_scene import app_with, looking, virtual_host
 from tests.support.proxy import Proxy
 from tests.support.rabbitmq import RabbitMQ
 from tests.support.waiting import wait_until
+from tests.support.worker import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +101,18 @@ def test_a_broker_that_is_away_is_found_without_its_password(
     assert "s3cret" not in str(told)
 
 
+def test_a_broker_that_is_silent_is_found(
+    url: str, node: RabbitMQ, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that takes the connection and never answers is given up."""
+    monkeypatch.setattr(reaching, "CONNECT_SECONDS", 0.5)
+    with Proxy(node.port) as proxy:
+        proxy.hold()
+
+        assert found(app_with({"broker_url": proxy.url(url)}), "broker-unreachable")
+        assert proxy.held_bytes > 0
+
+
 def test_a_refused_login_is_found(url: str) -> None:
     """A wrong password, and a virtual host that is not there, are told as what they are."""
     wrong = url.replace("guest:guest", "guest:s3cret")
@@ -140,7 +154,7 @@ def test_a_broker_that_returns_nothing_is_found(url: str, monkeypatch: pytest.Mo
         told = mandatory_unanswered(reached)
 
         assert told
-        assert told.startswith(f"'{reached.queue}.doctor.")
+        assert told.startswith("'celeryev.doctor.")
 
 
 def test_an_alarm_is_found_and_ends(url: str, node: RabbitMQ) -> None:
@@ -165,24 +179,64 @@ def test_an_alarm_is_found_and_ends(url: str, node: RabbitMQ) -> None:
 
 def test_a_missing_permission_is_found(node: RabbitMQ, api: str) -> None:
     """By the broker's refusal, and by the patterns where the API's account may read them."""
-    account = {"account": "doctorless", "rights": "^nothing$"}
     asked = api.replace("://", "://guest:guest@")
-    with virtual_host(node, **account) as own, looking(own) as reached:
-        # Somebody else has declared it: the account may not even do that again.
-        with looking(own.replace("doctorless:doctorless", "guest:guest")) as other:
-            other.examined.settings = reached.examined.settings
-            with other.connection.channel() as channel:
-                channel.queue_declare(reached.queue, durable=True, auto_delete=False)
-        with pytest.raises(AccessRefused):
-            queue_differs(reached)
+    with virtual_host(node, account="doctorless", rights="^nothing$") as own:
         with looking(own, work_queue_management_url=asked) as as_administrator:
             told = permission_missing(as_administrator)
             assert told
-            assert told.startswith(f"configure '{as_administrator.queue}'")
+            assert told.startswith("configure 'celery_delayed_27'")
             assert account_is_administrator(as_administrator) is None
         with looking(own, work_queue_management_url=api) as as_itself:
             assert permission_missing(as_itself) is None
             assert account_is_administrator(as_itself) is None
+            (refused, *_) = found(as_itself.examined.app, "permission-missing")
+            assert "ACCESS_REFUSED" in refused
+
+
+def test_a_workers_permissions_are_enough(node: RabbitMQ, api: str) -> None:
+    """Those that the documentation prints: every check is made, and none lacks a permission."""
+    page = (ROOT / "docs/permissions-and-tls.md").read_text()
+    (rights,) = re.findall(
+        r"set_permissions -p work worker '.+?' '(.+?)' '.+?'$", page, re.MULTILINE
+    )
+    asked = api.replace("://", "://guest:guest@")
+    with virtual_host(node, account="doctors", rights=rights) as own:
+        options = {"work_queue_name": "task_queue", "work_queue_management_url": asked}
+        with looking(own, **options) as reached:
+            assert fix(reached.examined.app)
+            names = {each.name for each in examine(reached.examined.app)}
+
+    assert "no-consumer" in names
+    assert not names & {"permission-missing", "broker-refuses", "dead-letter-route-broken"}
+
+
+def test_a_queue_that_belongs_to_another_connection_is_found(url: str) -> None:
+    """What the broker refuses to one check is told, and ends no other check."""
+    with looking(url) as other, other.connection.channel() as channel:
+        channel.queue_declare(other.queue, exclusive=True, durable=False)
+        app = app_with({"broker_url": url, "work_queue_name": other.queue})
+
+        (told, *_) = found(app, "broker-refuses")
+        assert "RESOURCE_LOCKED" in told
+        assert found(app, "default-credentials")
+
+        channel.queue_delete(other.queue)
+        assert found(app, "broker-refuses") == []
+
+
+def test_dead_letters_that_may_not_be_read_are_found(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A probe that cannot be taken back is told as such, and ends no other check."""
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise LettersUnreadable("task_queue.dead_letters", url, "ACCESS_REFUSED")
+
+    with looking(url) as reached:
+        fix(reached.examined.app)
+        monkeypatch.setattr(route, "holding", refused)
+
+        assert "ACCESS_REFUSED" in found(reached.examined.app, "dead-letter-route-broken")[0]
 
 
 def test_an_account_that_may_do_everything_is_found(url: str, api: str) -> None:
@@ -197,7 +251,9 @@ def test_limits_of_the_dead_letter_queue_are_found(url: str, api: str) -> None:
     with looking(url, work_queue_management_url=api) as reached:
         arguments = {"x-max-length": 5, "x-queue-type": "classic"}
         with reached.connection.channel() as channel:
-            channel.queue_declare(reached.dead_letters, durable=True, arguments=arguments)
+            channel.queue_declare(
+                reached.dead_letters, durable=True, auto_delete=False, arguments=arguments
+            )
         assert dead_letters_dropped(reached) == "max-length = 5"
 
         with reached.connection.channel() as channel:
@@ -206,6 +262,29 @@ def test_limits_of_the_dead_letter_queue_are_found(url: str, api: str) -> None:
         wait_until(
             partial(dead_letters_dropped, reached),
             lambda told: told is None or not told,
+            what="the queue has no limit",
+        )
+
+
+@pytest.mark.needs_rabbitmq_4_3
+def test_a_dead_letter_queue_of_an_earlier_release_is_found(url: str, api: str) -> None:
+    """It has the default delivery limit, and is not called another queue than described."""
+    with looking(url, work_queue_management_url=api) as reached:
+        arguments = {"x-queue-type": "quorum"}
+        with reached.connection.channel() as channel:
+            channel.queue_declare(
+                reached.dead_letters, durable=True, auto_delete=False, arguments=arguments
+            )
+
+        assert dead_letters_dropped(reached) == "delivery-limit = 20"
+        assert queue_differs(reached) == []
+
+        with reached.connection.channel() as channel:
+            channel.queue_delete(reached.dead_letters)
+        fix(reached.examined.app)
+        wait_until(
+            partial(dead_letters_dropped, reached),
+            lambda told: not told,
             what="the queue has no limit",
         )
 

@@ -15,6 +15,7 @@ from proj.doctor.examined import Examined
 from proj.doctor.fixing import fix
 from proj.doctor.live import workers
 from proj.doctor.live.reached import Reached
+from proj.doctor.live.route import dead_letter_route_broken
 from proj.doctor.live.workers import (
     clock_skew,
     node_name_twice,
@@ -24,6 +25,8 @@ from proj.doctor.live.workers import (
 from tests.support.doctor_scene import app_with, looking, virtual_host
 from tests.support.rabbitmq import RabbitMQ
 from tests.support.worker import Worker
+
+pytestmark = pytest.mark.own_machine
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +98,10 @@ def test_names_and_clocks_that_are_wrong_are_found(
 def test_what_running_workers_hold_and_do_not_know_is_found(
     reached: Reached, url: str, tmp_path: Path
 ) -> None:
-    """A worker that scales by itself is told, and one of a fixed number of processes is not."""
+    """A worker that scales by itself is told, one of a fixed number of processes is not.
+
+    Neither is given the probe of the dead-letter route.
+    """
     scaling = Worker("scales", url, tmp_path, options=("--autoscale=2,1",))
     with scaling, Worker("fixed", url, tmp_path, concurrency=2) as fixed:
         scaling.wait_ready()
@@ -110,6 +116,8 @@ def test_what_running_workers_hold_and_do_not_know_is_found(
         assert task_not_in_workers(reached) is None
         assert not node_name_twice(reached)
         assert not clock_skew(reached)
+        assert dead_letter_route_broken(reached) is None
+        assert scaling.received() == fixed.received() == []
         heard = {event["hostname"] for event, _ in vars(reached)["heartbeats"]}
         assert heard == {"scales@localhost", "fixed@localhost"}
 

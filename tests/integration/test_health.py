@@ -64,6 +64,7 @@ def test_a_worker_is_ready_only_while_it_consumes(
         wait_told(run_folder, ready=True, exit_code=0)
 
 
+@pytest.mark.own_machine
 def test_a_worker_that_stands_still_or_is_gone_is_not_alive(
     workers: WorkerFactory, tmp_path: Path
 ) -> None:
@@ -94,6 +95,7 @@ def test_a_worker_that_stands_still_or_is_gone_is_not_alive(
     assert f"No worker has left a file in {run_folder}" in none.stderr
 
 
+@pytest.mark.own_machine
 @pytest.mark.parametrize(("option", "exit_code"), [("--help", 0), ("--no-such-option", 2)])
 def test_the_command_of_the_group_tells_the_same(option: str, exit_code: int) -> None:
     """``workqueue health`` hands its options over: help and wrong usage are the program's own."""

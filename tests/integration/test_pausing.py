@@ -70,31 +70,31 @@ def test_every_worker_pauses_now_and_after_a_restart_until_resumed(
 
 
 def test_a_worker_that_missed_the_broadcast_looks_for_itself(
-    any_broker: AnyBroker, workers: WorkerFactory
+    broker: Broker, workers: WorkerFactory
 ) -> None:
     """What it has prefetched goes back, and runs once; a paused worker is not stalled."""
     worker = workers(
         "worker",
-        any_broker.url,
+        broker.url,
         environment={"WORK_QUEUE_STALL_SECONDS": "1"},
         options=("--prefetch-multiplier", "3"),
     )
     for body in ("runs" + "." * 9, "waits", "waits too"):
-        any_broker.publish(body.encode())
-    wait_until(any_broker.unacknowledged, lambda count: count == 3, what="three are delivered")
+        broker.publish(body.encode())
+    wait_until(broker.unacknowledged, lambda count: count == 3, what="three are delivered")
     wait_until(worker.received, what="the first runs")
 
-    with channel_to(any_broker.url) as channel:
+    with channel_to(broker.url) as channel:
         pause.begin(channel, SETTINGS, "nobody told")
     worker.wait_for_log("Paused since .* by nobody told")
-    wait_until(any_broker.waiting, lambda count: count == 2, what="two are back in the queue")
+    wait_until(broker.waiting, lambda count: count == 2, what="two are back in the queue")
     wait_until(worker.done, what="the first is done")
     done_at = time.monotonic()
     wait_until(lambda: time.monotonic() > done_at + 2, what="twice the time of a stall passes")
-    with channel_to(any_broker.url) as channel:
+    with channel_to(broker.url) as channel:
         pause.end(channel, SETTINGS)
     worker.wait_for_log("Resumed")
-    any_broker.wait_empty()
+    broker.wait_empty()
 
     assert sorted(worker.done()) == ["runs" + "." * 9, "waits", "waits too"]
     assert "Stalled" not in worker.log()

@@ -11,6 +11,8 @@ import subprocess
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from tests.integration.conftest import AnyBroker, WorkerFactory
 from tests.support.broker import Broker
 from tests.support.waiting import wait_until
@@ -88,6 +90,7 @@ def test_the_management_api_tells_more_where_its_address_is_known(broker: Broker
     assert "s3cret" not in wrong.stdout + wrong.stderr
 
 
+@pytest.mark.own_machine
 def test_watch_writes_lines_into_a_pipe_and_redraws_on_a_terminal(tmp_path: Path) -> None:
     """Ctrl-C ends both with exit code 0, and the terminal shows the history."""
     url = f"sqlite:///{tmp_path / 'task_queue.db'}"
@@ -123,6 +126,7 @@ def test_watch_writes_lines_into_a_pipe_and_redraws_on_a_terminal(tmp_path: Path
         pass
 
 
+@pytest.mark.own_machine
 def test_a_broker_that_is_away_is_one_line() -> None:
     """Exit code 1, no traceback unless asked for, no password."""
     away = "amqp://me:s3cret@127.0.0.1:1//"

@@ -23,8 +23,9 @@ PORTS = ("AMQP_PORT", "MANAGEMENT_PORT", "PROMETHEUS_PORT", "FLOWER_PORT")
 class Composed:
     """The clone in ``folder``, and what its commands start; a context manager that removes it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, files: str = "") -> None:
         self.folder = folder
+        self.compose = f"docker compose {files}".strip()
         self.ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
         self.environment = {
             **os.environ,
@@ -48,7 +49,7 @@ class Composed:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.run("docker compose kill; docker compose down --volumes --remove-orphans")
+        self.run(f"{self.compose} kill; {self.compose} down --volumes --remove-orphans")
 
     def run(
         self, command: str, *, timeout_seconds: float = 180
@@ -79,7 +80,7 @@ class Composed:
         """Return for each worker container how often it has done each message."""
         done: dict[str, Counter[str]] = {}
         received: dict[str, str] = {}
-        for line in self.run("docker compose logs --no-color worker").stdout.splitlines():
+        for line in self.run(f"{self.compose} logs --no-color worker").stdout.splitlines():
             found = re.match(r"(\S+)\s+\| .*/(\S+)\].*\[x\] (?:Received '(.*)'|Done)$", line)
             if not found:
                 continue

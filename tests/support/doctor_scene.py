@@ -45,11 +45,13 @@ def app_with(
 
 def names(app: Celery, *, only_static: bool = True) -> set[str]:
     """Return the names of what is found in ``app``."""
+    _forget_shared_tasks(app)
     return {each.name for each in examine(app, only_static=only_static)}
 
 
 def facts(app: Celery, name: str) -> list[str]:
     """Return the facts of the findings of that name, without asking a broker."""
+    _forget_shared_tasks(app)
     return [each.fact for each in examine(app, only_static=True) if each.name == name]
 
 
@@ -76,3 +78,9 @@ def virtual_host(node: RabbitMQ, *, account: str = "guest", rights: str = ".*") 
     node.management.delete_virtual_host(name)
     if account != "guest":
         call("DELETE", f"/users/{account}")
+
+
+def _forget_shared_tasks(app: Celery) -> None:
+    # Tasks that other tests of this process share with every app are none of this one.
+    for name in [each for each in app.tasks if not each.startswith(("celery.", "shop."))]:
+        app.tasks.unregister(name)

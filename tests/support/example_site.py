@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -35,6 +36,7 @@ class ExampleSite:
     def __init__(self, module: str, folder: Path, broker_url: str | None) -> None:
         (port,) = free_ports(1)
         self.module = module
+        self.process: subprocess.Popen[bytes] | None = None
         self.folder = folder
         self.url = f"http://127.0.0.1:{port}"
         self.environment = {
@@ -50,7 +52,7 @@ class ExampleSite:
     def running(self) -> Iterator[None]:
         """Start both, wait until pages are served and messages taken, and end both."""
         with (self.folder / "output").open("wb") as output:
-            process = start_group(
+            self.process = process = start_group(
                 [sys.executable, "-m", self.module],
                 environment=self.environment,
                 folder=ROOT,
@@ -85,6 +87,25 @@ class ExampleSite:
             check=True,
         ).stdout
 
+    @contextmanager
+    def frozen_worker(self) -> Iterator[None]:
+        """Let every process of the worker stand still for a while."""
+        assert self.process is not None, "the site does not run"
+        pids = [
+            pid
+            for child in _children(self.process.pid)
+            if b"celery" in Path(f"/proc/{child}/cmdline").read_bytes()
+            for pid in (child, *_children(child))
+        ]
+        assert len(pids) == 3, pids
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
     def order(self, client: requests.Session, address: str) -> str:
         """Fill in the form as a browser does; return the parcel's page, raise for any other."""
         form = client.get(self.url, timeout=90)
@@ -102,3 +123,8 @@ class ExampleSite:
         with closing(sqlite3.connect(self.folder / file, timeout=30)) as database:
             rows = database.execute(f"SELECT state FROM {table}")  # noqa: S608 - the constants above
             return Counter(state for (state,) in rows)
+
+
+def _children(process_id: int) -> list[int]:
+    children = Path(f"/proc/{process_id}/task/{process_id}/children").read_text()
+    return [int(child) for child in children.split()]

@@ -11,7 +11,7 @@ from proj.doctor.finding import SEVERITIES, catalogue
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "doctor.md"
 
-NOT_OF_A_CHECK = {"broker-unreachable", "login-refused", "management-unreadable"}
+NOT_OF_A_CHECK = {"broker-refuses", "broker-unreachable", "login-refused", "management-unreadable"}
 """Found by what keeps a check from being made."""
 
 
@@ -37,6 +37,18 @@ def test_every_finding_has_its_section_in_the_documentation() -> None:
     headings = re.findall(r"^### `?([\w-]+)`?$", DOCUMENTATION.read_text(), re.MULTILINE)
 
     assert sorted(headings) == sorted(catalogue().sections())
+
+
+def test_the_documentation_has_the_reason_and_the_remedy_of_each() -> None:
+    """What the command says and what the page says is the same."""
+    page = DOCUMENTATION.read_text()
+    for name in catalogue().sections():
+        told = finding.finding(name, "x", queue="task_queue", app="proj")
+        section = page.partition(f"\n### {name}\n")[2].partition("\n### ")[0]
+
+        assert told.why in section, name
+        assert told.remedy in section, name
+        assert told.severity.capitalize() in section, name
 
 
 def test_a_remedy_names_the_queue_and_the_app() -> None:

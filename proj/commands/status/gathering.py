@@ -44,7 +44,9 @@ def gather(app: Celery, before: Snapshot | None = None) -> Snapshot:
         _count(channel, found.work)
         _count(channel, found.dead_letters)
         _count_delayed(channel, found)
-        found.pause = pause.current(channel, settings, before.pause if before else None)
+        if found.work.ready is not None:
+            # Else no worker has been here, and a look declares nothing.
+            found.pause = pause.current(channel, settings, before.pause if before else None)
         found.dead_letters.oldest_seconds = _age_of_first_letter(channel, found, before)
     found.workers = _ask_workers(app, found.work)
     if found.work.in_work is None and found.all_answered:

@@ -12,7 +12,7 @@ from proj.broker import deadline
 from proj.broker.channel import Returned
 from proj.doctor.live.reached import Reached
 
-__all__ = ["CHECKS", "publish"]
+__all__ = ["private_name", "publish"]
 
 OLDEST = (3, 10)
 
@@ -30,7 +30,7 @@ def version_unsupported(reached: Reached) -> str | None:
 def confirms_unanswered(reached: Reached) -> str | None:
     arguments = {"x-queue-type": "classic"}  # no other type is exclusive
     with reached.connection.channel() as channel:
-        queue = channel.queue_declare("", exclusive=True, arguments=arguments).queue
+        queue = channel.queue_declare(private_name(), exclusive=True, arguments=arguments).queue
         try:
             publish(channel, queue)
         except (OSError, MessageNacked, *reached.connection.connection_errors) as error:
@@ -49,7 +49,7 @@ def broker_alarm(reached: Reached) -> str | None:
 def mandatory_unanswered(reached: Reached) -> str | None:
     if reached.alarm:
         return None
-    nowhere = f"{reached.queue}.doctor.{secrets.token_hex(4)}"
+    nowhere = private_name()
     with reached.connection.channel() as channel:
         try:
             publish(channel, nowhere)
@@ -60,7 +60,10 @@ def mandatory_unanswered(reached: Reached) -> str | None:
     return repr(nowhere)
 
 
-CHECKS = (version_unsupported, confirms_unanswered, broker_alarm, mandatory_unanswered)
+def private_name() -> str:
+    """Return the name of a queue that nobody has, and that a worker's account may declare."""
+    # As the queues in which workers and Flower take events: least permissions name celeryev.*
+    return f"celeryev.doctor.{secrets.token_hex(8)}"
 
 
 def publish(channel: Any, queue: str, message_id: str = "doctor") -> None:

@@ -10,8 +10,6 @@ from typing import Any
 from proj.doctor.finding import listed
 from proj.doctor.live.reached import Reached
 
-__all__ = ["CHECKS"]
-
 REPLICAS = 3
 """The fewest of which one may fail: https://www.rabbitmq.com/docs/quorum-queues"""
 
@@ -57,7 +55,7 @@ def members_missing(reached: Reached) -> list[str]:
     found = []
     for queue, told in _queues(reached):
         members = told.get("members") or running
-        down = sorted({*members} - {*(told.get("online") or members)})
+        down = sorted({*members} - {*told.get("online", members)})
         if down:
             who = f"{queue!r} has the members {listed(members)}"
             found.append(f"{who}, of which {listed(down)} is down")
@@ -77,9 +75,6 @@ def dead_letters_dropped(reached: Reached) -> str | None:
         if limits["delivery-limit"] == -1:
             del limits["delivery-limit"]
     return listed([f"{name} = {limits[name]}" for name in DROPPING if name in limits])
-
-
-CHECKS = (node_down, room_short, members_missing, dead_letters_dropped)
 
 
 def _nodes(reached: Reached) -> list[dict[str, Any]]:

@@ -10,8 +10,6 @@ from proj.doctor.live.reached import Reached
 from proj.errors import ManagementUnavailable
 from proj.topology.names import DELAY_LEVELS, DELIVERY_EXCHANGE
 
-__all__ = ["CHECKS"]
-
 CONTROL = "celery.pidbox"
 """The exchange through which Celery's commands and Flower reach the workers."""
 
@@ -27,7 +25,7 @@ def permission_missing(reached: Reached) -> str | None:
         return None  # told to administrators only
     names = (reached.queue, reached.dead_letters, DELAY_LEVELS[-1], CONTROL)
     needed = {
-        "configure": (*names, DELIVERY_EXCHANGE),
+        "configure": (DELAY_LEVELS[-1], CONTROL, DELIVERY_EXCHANGE),
         "write": (*names, "amq.default"),
         "read": (*names, DELIVERY_EXCHANGE),
     }
@@ -36,7 +34,7 @@ def permission_missing(reached: Reached) -> str | None:
             f"{right} {name!r}"
             for right, each in needed.items()
             for name in each
-            if not patterns.get(right) or not re.search(patterns[right], name)
+            if not _covers(patterns.get(right), name)
         ]
     )
 
@@ -50,4 +48,8 @@ def account_is_administrator(reached: Reached) -> str | None:
     return repr(api.user) if "administrator" in tags else None
 
 
-CHECKS = (permission_missing, account_is_administrator)
+def _covers(pattern: str | None, name: str) -> bool:
+    try:
+        return bool(pattern and re.search(pattern, name))
+    except re.error:
+        return True  # Erlang's patterns know more than Python's

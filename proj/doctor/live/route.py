@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -11,12 +10,10 @@ from amqp.exceptions import NotFound
 
 from proj.dead_letters.selecting import Selection
 from proj.dead_letters.taking import holding
-from proj.doctor.live.broker import publish
+from proj.doctor.live.broker import private_name, publish
 from proj.doctor.live.reached import Reached
 from proj.topology.declaring import work_queue_arguments
 from proj.topology.names import DEFAULT_EXCHANGE, DELAY_LEVELS, DELIVERY_EXCHANGE
-
-__all__ = ["CHECKS"]
 
 MOST_LETTERS = 1_000
 """Taking the probe back holds each letter before it for a moment: more are left in peace."""
@@ -46,7 +43,7 @@ def dead_letter_route_broken(reached: Reached) -> str | None:
     ready, _ = reached.counts(reached.dead_letters) or (MOST_LETTERS + 1, 0)
     if ready > MOST_LETTERS or reached.alarm:
         return None
-    probe = f"{reached.queue}.doctor.{secrets.token_hex(4)}"
+    probe = private_name()
     arguments = {
         **work_queue_arguments(reached.examined.settings),
         "x-dead-letter-exchange": DEFAULT_EXCHANGE,
@@ -61,9 +58,6 @@ def dead_letter_route_broken(reached: Reached) -> str | None:
         finally:
             channel.queue_delete(probe)
     return None if arrived else f"{reached.dead_letters!r} had none after {ROUND_SECONDS:g} s"
-
-
-CHECKS = (delays_undeclared, dead_letter_route_broken)
 
 
 def _rejected(channel: Any, queue: str) -> bool:

@@ -13,8 +13,6 @@ from proj.doctor.finding import listed
 from proj.doctor.live.reached import Reached
 from proj.doctor.static.tasks import sent_by_name
 
-__all__ = ["CHECKS"]
-
 LISTENING_SECONDS = 2.0
 """How long heartbeats are waited for, which the workers are asked to send at once."""
 
@@ -26,12 +24,13 @@ MOST_SKEW_SECONDS = 5.0
 def node_name_twice(reached: Reached) -> str | None:
     processes: dict[str, set[Any]] = defaultdict(set)
     for event, _ in _heartbeats(reached):
-        processes[event["hostname"]].add(event["pid"])
+        processes[str(event.get("hostname"))].add(event.get("pid"))
     return listed([repr(name) for name, ids in sorted(processes.items()) if len(ids) > 1])
 
 
 def clock_skew(reached: Reached) -> str | None:
-    skew = {event["hostname"]: event["timestamp"] - came for event, came in _heartbeats(reached)}
+    heard = _heartbeats(reached)
+    skew = {str(each.get("hostname")): each.get("timestamp", came) - came for each, came in heard}
     return listed(
         [
             f"{name} ({seconds:+.0f} s)"
@@ -64,9 +63,6 @@ def task_not_in_workers(reached: Reached) -> str | None:
     wanted = {*reached.examined.tasks, *sent_by_name(reached.examined)}
     unknown = sorted(wanted - known) if answers else []
     return f"None of {len(answers)} workers knows {listed(unknown)}" if unknown else None
-
-
-CHECKS = (node_name_twice, clock_skew, worker_holds_too_many, task_not_in_workers)
 
 
 class Receiver(EventReceiver):

@@ -9,8 +9,6 @@ from proj.doctor.examined import Examined
 from proj.doctor.finding import listed
 from proj.settings import task_option
 
-__all__ = ["CHECKS"]
-
 
 def early_acknowledgement(examined: Examined) -> str | None:
     return examined.where("acks_late", "task_acks_late", not_)
@@ -48,17 +46,6 @@ def plug_in_missing(examined: Examined) -> str | None:
     if examined.consumes_through_us:
         return None
     return f"worker_consumer = {examined.conf.worker_consumer!r}"
-
-
-CHECKS = (
-    early_acknowledgement,
-    lost_process_acknowledged,
-    failures_rejected,
-    timeouts_requeued,
-    acknowledgement_settings_unused,
-    failures_not_kept,
-    plug_in_missing,
-)
 
 
 def _off(examined: Examined, ending: str) -> str | None:

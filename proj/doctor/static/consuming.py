@@ -7,8 +7,6 @@ from operator import not_
 from proj.doctor.examined import Examined
 from proj.doctor.finding import listed
 
-__all__ = ["CHECKS"]
-
 CONSUMER_TIMEOUT_SECONDS = 1_800
 """RabbitMQ's default: https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout"""
 
@@ -39,7 +37,9 @@ def worker_gives_up(examined: Examined) -> str | None:
         "broker_connection_retry_on_startup": conf.broker_connection_retry_on_startup is False,
         "broker_connection_max_retries": bool(conf.broker_connection_max_retries),
     }
-    return listed([f"{name} = {conf[name]!r}" for name, is_wrong in wrong.items() if is_wrong])
+    return listed(
+        [f"{name} = {getattr(conf, name)!r}" for name, is_wrong in wrong.items() if is_wrong]
+    )
 
 
 def time_limit_missing(examined: Examined) -> str | None:
@@ -59,13 +59,3 @@ def time_limit_beyond_consumer_timeout(examined: Examined) -> str | None:
             if seconds and seconds > CONSUMER_TIMEOUT_SECONDS
         ]
     )
-
-
-CHECKS = (
-    prefetch_above_one,
-    rate_limit_holds_process,
-    heartbeat_off,
-    worker_gives_up,
-    time_limit_missing,
-    time_limit_beyond_consumer_timeout,
-)

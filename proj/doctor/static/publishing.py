@@ -5,8 +5,6 @@ from __future__ import annotations
 from proj.doctor.examined import Examined
 from proj.doctor.finding import listed
 
-__all__ = ["CHECKS"]
-
 TRANSIENT = (1, "1", "transient")
 
 
@@ -40,6 +38,3 @@ def transient_messages(examined: Examined) -> str | None:
 
 def always_eager(examined: Examined) -> str | None:
     return "task_always_eager = True" if examined.conf.task_always_eager else None
-
-
-CHECKS = (confirms_off, mandatory_off, transient_messages, always_eager)

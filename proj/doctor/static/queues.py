@@ -7,8 +7,6 @@ from celery.utils.quorum_queues import detect_quorum_queues
 from proj.doctor.examined import Examined
 from proj.doctor.finding import listed
 
-__all__ = ["CHECKS"]
-
 PRIORITIES_SINCE = (4, 0)
 """The first release whose quorum queues know priorities."""
 
@@ -53,12 +51,3 @@ def delays_in_memory(examined: Examined) -> str | None:
     exchange = examined.app.amqp.default_queue.exchange.type
     has_quorum, _ = detect_quorum_queues(examined.app, "amqp" if examined.is_rabbitmq else "")
     return None if has_quorum and exchange != "direct" else f"{exchange} exchange, no plug-in"
-
-
-CHECKS = (
-    broker_not_supported,
-    auto_created_queues,
-    priorities_ignored,
-    visibility_timeout_stray,
-    delays_in_memory,
-)

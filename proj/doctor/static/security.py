@@ -10,8 +10,6 @@ from kombu.serialization import prepare_accept_content
 from proj.doctor.examined import Examined
 from proj.doctor.finding import listed
 
-__all__ = ["CHECKS"]
-
 PICKLE = "application/x-python-serialize"
 
 GUEST = (None, "guest")
@@ -42,9 +40,6 @@ def tls_unverified(examined: Examined) -> str | None:
     options = examined.conf.broker_use_ssl
     unverified = isinstance(options, dict) and options.get("cert_reqs") == ssl.CERT_NONE
     return "CERT_NONE" if unverified else None
-
-
-CHECKS = (pickle_accepted, default_credentials, no_tls, tls_unverified)
 
 
 def _is_loopback(host: str | None) -> bool:

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta, timezone
 from unittest.mock import patch
 
 from celery import chain, group
+from django.contrib.auth.models import User
 from django.db import connection, transaction
-from django.test import TestCase, TransactionTestCase
+from django.test import TestCase, TransactionTestCase, override_settings
 from django.test.utils import CaptureQueriesContext
 from kombu import Connection
 
@@ -19,6 +20,14 @@ from tests.support.django_site.shop.models import Order
 from tests.support.django_site.shop.tasks import announce, pack
 
 AROUND = ("BEGIN", "COMMIT")
+
+
+class OutboxInDefault:
+    """A router that lets one database have the table."""
+
+    def allow_migrate(self, alias: str, app_label: str, **_: object) -> bool | None:
+        """Answer for our app only."""
+        return alias == "default" if app_label == "work_queue" else None
 
 
 def published() -> list[str]:
@@ -175,6 +184,27 @@ class Transactions(TransactionTestCase):
                 transaction.set_rollback(True)
         self.assertEqual(published(), ["a"])
         self.assertEqual(OutboxMessage.objects.using("other").count(), 0)
+
+    @override_settings(DATABASE_ROUTERS=["tests.support.django_site.shop.tests.OutboxInDefault"])
+    def test_a_database_without_an_outbox_publishes_at_once(self) -> None:
+        """Routers say which databases have one."""
+        with transaction.atomic(using="other"):
+            pack.delay("a")
+            self.assertEqual(published(), ["a"])
+        with transaction.atomic():
+            pack.delay("b")
+            self.assertEqual(published(), [])
+
+    def test_the_admin_shows_what_waits(self) -> None:
+        """Task, id, attempts and the reason, for whoever may see it."""
+        with transaction.atomic():
+            waiting = pack.delay("a")
+            OutboxMessage.objects.update(attempts=3, error="no queue took it")
+            self.client.force_login(User.objects.create_superuser("root"))
+            page = self.client.get("/admin/work_queue/outboxmessage/").content.decode()
+            transaction.set_rollback(True)
+        for shown in (waiting.id, pack.name, "no queue took it"):
+            self.assertIn(shown, page)
 
     def test_a_request_that_fails_sends_nothing(self) -> None:
         """``ATOMIC_REQUESTS``: the view is one transaction."""

@@ -85,7 +85,15 @@ def test_the_most_urgent_stands_first_and_the_json_says_the_same() -> None:
     assert shown == names
     found = json.loads(told.stdout)
     assert [each["name"] for each in found["findings"]] == names
-    assert set(found) == {"broker", "fixed", "findings"}
+    assert set(found) == {"fixed", "findings"}
     assert set(found["findings"][0]) == {"name", "severity", "fact", "why", "remedy", "page"}
-    assert found["broker"] == "amqp://shop:**@broker.example:5672//"
     assert "s3cret" not in text.output + told.output
+
+
+def test_a_broker_that_is_not_supported_is_a_finding() -> None:
+    """Nothing of it is loaded, or asked, or declared."""
+    done = run("--fix", broker_url="redis://:s3cret@cache.example")
+
+    assert done.exit_code == 1
+    assert "The broker is 'redis'." in done.stdout
+    assert "s3cret" not in done.output
