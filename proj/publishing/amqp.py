@@ -14,6 +14,7 @@ from proj.configuration import work_queue_settings
 from proj.publishing.delays import delay, leave_delayed_way
 from proj.publishing.pool import drop_after_fork, producers
 from proj.publishing.producer import Producer
+from proj.publishing.task_message import Composer
 
 __all__ = ["AMQP"]
 
@@ -58,6 +59,8 @@ class AMQP(CeleryAMQP):
                 options["headers"] = _without_history(options["headers"])
             leave_delayed_way(options)
             delay(self.app, producer, message, options)
+            if isinstance(producer, Composer):
+                return producer.keep(send, name, message, options)
             return send(producer, name, message, **options)
 
         return send_task_message

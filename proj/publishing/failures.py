@@ -13,6 +13,9 @@ from proj.topology.names import DEFAULT_EXCHANGE
 
 __all__ = ["as_publish_error", "destination"]
 
+NO_ROUTE = 312
+"""The reply code of ``basic.return``, with which the embedded broker refuses."""
+
 LOGIN = (0, 0)
 """The AMQP method that a refused login names: none."""
 
@@ -56,7 +59,7 @@ def _meaning(error: BaseException) -> tuple[type[PublishError], str]:
     if isinstance(error, Unconfirmed):
         return OutcomeUnknown, text
     if isinstance(error, ChannelError) and error.method_sig != LOGIN:
-        kind = Unroutable if isinstance(error, (Returned, NotFound)) else Refused
-        return kind, text
+        nowhere = isinstance(error, (Returned, NotFound)) or error.reply_code == NO_ROUTE
+        return Unroutable if nowhere else Refused, text
     unanswered = isinstance(error, TimeoutError) and text == "timed out"
     return BrokerUnavailable, "no answer in time" if unanswered else text

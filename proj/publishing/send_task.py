@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from celery import Celery
@@ -11,6 +13,8 @@ from kombu.exceptions import OperationalError
 from proj.broker import deadline
 from proj.errors import PublishError
 from proj.publishing.failures import as_publish_error
+from proj.publishing.task_message import TaskMessage
+from proj.publishing.template import Templates, setting
 
 __all__ = ["SendTask"]
 
@@ -21,6 +25,7 @@ class SendTask:
     def __init__(self, app: Celery) -> None:
         self.app = app
         self._send_task = app.send_task
+        self.templates = Templates(app)
 
     def __call__(  # noqa: PLR0917 - Celery's signature
         self,
@@ -43,11 +48,33 @@ class SendTask:
         seconds = self.app.amqp.publish_deadline_seconds
         if publish_deadline_seconds is not None:
             seconds = _above_zero(publish_deadline_seconds)
+        with self._sending(task_id, seconds):
+            return self._send_task(
+                name, args, kwargs, countdown, eta, task_id, *arguments, **options
+            )
+
+    def publish(self, message: TaskMessage, task: Any) -> Any:
+        """Publish a message of ``task``, and return the result that its call returns."""
+        ignored = message.options["headers"]["ignore_result"]
+        with (
+            self._sending(message.id, self.app.amqp.publish_deadline_seconds),
+            self.app.amqp.producer_pool.acquire(
+                block=True, timeout=setting(self.app.conf, "broker_pool_acquire_timeout")
+            ) as producer,
+        ):
+            if not ignored:
+                with producer.connection._reraise_as_library_errors():  # noqa: SLF001 - as Celery's send_task
+                    self.app.backend.on_task_call(producer, message.id)
+            message.publish(self.app, producer)
+        result = task.AsyncResult(message.id)
+        result.ignored = ignored
+        return result
+
+    @contextmanager
+    def _sending(self, task_id: str, seconds: float) -> Iterator[None]:
         with deadline.within(seconds):
             try:
-                return self._send_task(
-                    name, args, kwargs, countdown, eta, task_id, *arguments, **options
-                )
+                yield
             except PublishError as error:
                 if error.task_id is not None:
                     raise
