@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -13,7 +14,7 @@ from kombu.transport import pyamqp
 from proj.broker import deadline
 from proj.broker.confirms import Answer, Confirms, Published
 
-__all__ = ["Blocked", "Channel", "Returned", "Unconfirmed"]
+__all__ = ["Blocked", "Channel", "Returned", "Unconfirmed", "failure_of"]
 
 
 ANSWER_SECONDS = 20.0
@@ -67,18 +68,44 @@ class Channel(pyamqp.Channel):
             if awaited:
                 self._wait_for_answer(published)
 
-    def send(self, msg: Any, queue: str) -> Published:
-        """Write ``msg`` for ``queue``, which is to be answered: see :meth:`wait_for`.
+    def send_all(self, messages: Iterable[tuple[Any, str, str, bool]]) -> Iterator[Published]:
+        """Write messages (each with exchange, routing key, ``mandatory``), and yield each of them.
 
-        Raises what :meth:`basic_publish` raises where nothing was sent.
+        They go out in few writes, the last one at the end of the iteration. Their answers come to
+        :meth:`wait_for` and :meth:`read_answers`. Raises what :meth:`basic_publish` raises where
+        nothing was sent.
         """
         self._prepare(awaited=True)
-        self._write((0, "", queue, True, False), msg)
-        return self._confirms.published("", queue, msg.properties)
+        try:
+            with self._connection().transport.corked():
+                for msg, exchange, routing_key, mandatory in messages:
+                    self._write((0, exchange, routing_key, mandatory, False), msg)
+                    yield self._confirms.published(exchange, routing_key, msg.properties)
+        except BaseException:
+            # What is counted may not be written, and the broker counts on its own.
+            self._drop_connection()
+            raise
 
     def wait_for(self, published: Published) -> None:
         """Return once the broker holds what was sent; raises as :meth:`basic_publish`."""
         self._wait_for_answer(published)
+
+    def read_answers(self) -> None:
+        """Wait for the broker and take in what it has answered.
+
+        Raises ``TimeoutError`` at the deadline, and the errors of a lost connection or channel. An
+        interrupted wait loses nothing.
+        """
+        if not self._connection().transport.readable(deadline.remaining()):
+            raise TimeoutError("timed out")
+        try:
+            while self._connection().transport.readable():
+                self.connection.blocking_read()
+        except (OSError, exceptions.AMQPError):
+            raise
+        except BaseException:
+            self._drop_connection()
+            raise
 
     basic_publish_confirm = basic_publish
     """What py-amqp puts in the place of ``basic_publish`` for the option ``confirm_publish``."""
@@ -154,10 +181,9 @@ class Channel(pyamqp.Channel):
             # Such as a time limit's signal: half a frame may be read.
             self._drop_connection()
             raise
-        if published.answer is Answer.REFUSED:
-            raise MessageNacked
-        if published.answer is Answer.RETURNED:
-            raise Returned(published.return_text, spec.Basic.Return)
+        failure = failure_of(published)
+        if failure is not None:
+            raise failure
 
     def _connection(self) -> Any:
         connection = self.connection
@@ -171,6 +197,7 @@ class Channel(pyamqp.Channel):
 
     def _do_revive(self) -> None:
         # After a channel error the channel is opened anew, and the broker counts from 1 again.
+        self._confirms.close()
         self._confirms = Confirms()
         super()._do_revive()
 
@@ -189,3 +216,15 @@ class Channel(pyamqp.Channel):
         self._confirms.give_back(reply_text, exchange, routing_key, message.properties)
         if self.events.get("basic_return"):
             super()._on_basic_return(reply_code, reply_text, exchange, routing_key, message)
+
+
+def failure_of(published: Published) -> BaseException | None:
+    """Return what the broker's answer means: None where it holds the message."""
+    if published.answer is Answer.HELD:
+        return None
+    failures: dict[Any, BaseException] = {
+        Answer.REFUSED: MessageNacked(),
+        Answer.RETURNED: Returned(published.return_text, spec.Basic.Return),
+        Answer.CLOSED: RecoverableConnectionError("the broker closed the channel"),
+    }
+    return failures.get(published.answer)
