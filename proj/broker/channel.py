@@ -13,6 +13,7 @@ from kombu.transport import pyamqp
 
 from proj.broker import deadline
 from proj.broker.confirms import Answer, Confirms, Published
+from proj.broker.message import Message
 
 __all__ = ["Blocked", "Channel", "Returned", "Unconfirmed", "failure_of"]
 
@@ -41,6 +42,11 @@ class Channel(pyamqp.Channel):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self._confirms = Confirms()
         super().__init__(*arguments, **options)
+
+    def prepare_message(self, *arguments: Any, **options: Any) -> Message:
+        """Return the message that Kombu describes."""
+        message: Message = super().prepare_message(*arguments, **options, _Message=Message)
+        return message
 
     def basic_publish(  # noqa: PLR0917 - py-amqp's signature
         self,
