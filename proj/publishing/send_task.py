@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from celery import Celery
 from celery.utils import uuid
@@ -12,9 +13,10 @@ from kombu.exceptions import OperationalError
 
 from proj.broker import deadline
 from proj.errors import PublishError
-from proj.publishing.failures import as_publish_error
-from proj.publishing.task_message import TaskMessage
-from proj.publishing.template import Templates, setting
+
+if TYPE_CHECKING:
+    from proj.publishing.task_message import TaskMessage
+    from proj.publishing.template import Templates
 
 __all__ = ["SendTask"]
 
@@ -25,7 +27,6 @@ class SendTask:
     def __init__(self, app: Celery) -> None:
         self.app = app
         self._send_task = app.send_task
-        self.templates = Templates(app)
 
     def __call__(  # noqa: PLR0917 - Celery's signature
         self,
@@ -53,13 +54,21 @@ class SendTask:
                 name, args, kwargs, countdown, eta, task_id, *arguments, **options
             )
 
+    @cached_property
+    def templates(self) -> Templates:
+        """What makes the messages of plain calls."""
+        # Not at the top: every celery command makes a SendTask, and few of them publish.
+        from proj.publishing.template import Templates  # noqa: PLC0415
+
+        return Templates(self.app)
+
     def publish(self, message: TaskMessage, task: Any) -> Any:
         """Publish a message of ``task``, and return the result that its call returns."""
         ignored = message.options["headers"]["ignore_result"]
         with (
             self._sending(message.id, self.app.amqp.publish_deadline_seconds),
             self.app.amqp.producer_pool.acquire(
-                block=True, timeout=setting(self.app.conf, "broker_pool_acquire_timeout")
+                block=True, timeout=self.templates.setting("broker_pool_acquire_timeout")
             ) as producer,
         ):
             if not ignored:
@@ -81,6 +90,8 @@ class SendTask:
                 where = {"task_id": task_id, "queue": error.queue}
                 raise type(error)(error.broker, error.reason, **where) from error
             except OperationalError as error:
+                from proj.publishing.failures import as_publish_error  # noqa: PLC0415 - as above
+
                 broker = self.app.connection_for_write().as_uri()
                 raise as_publish_error(error, broker, {"task_id": task_id}) from error
 

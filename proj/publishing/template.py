@@ -74,7 +74,7 @@ class Templates:
         args, kwargs = args or (), kwargs or {}
         if not self._may_make(task, args, kwargs, options):
             return None
-        event = setting(self._app.conf, "task_send_sent_event")
+        event = self.setting("task_send_sent_event")
         try:
             key = (task.__class__, task.ignore_result, event, *options.items())
             template = self._templates.get(key, self)
@@ -93,6 +93,18 @@ class Templates:
         self._templates[key] = Template.of(self._app, message)
         return message
 
+    def setting(self, name: str) -> Any:
+        """Return ``app.conf[name]``, without the exception that Celery raises for each miss."""
+        conf = self._app.conf
+        keys = conf._to_keys(name)  # noqa: SLF001 - the names that it had in older releases
+        for source in conf.maps:
+            is_object = type(source) is DictAttribute
+            for key in keys:
+                found = getattr(source.obj, key, MISSING) if is_object else source.get(key, MISSING)
+                if found is not MISSING:
+                    return found
+        return None
+
     def _may_make(self, task: Any, args: Any, kwargs: Any, options: dict[str, Any]) -> bool:
         app, conf = self._app, self._app.conf
         if conf.changes != self._changes:
@@ -102,7 +114,7 @@ class Templates:
             options.keys() <= CONSTANT_OPTIONS
             and type(args) in (tuple, list)
             and type(kwargs) is dict
-            and not setting(conf, "task_always_eager")
+            and not self.setting("task_always_eager")
             and not signals.before_task_publish.receivers
             and not signals.task_sent.receivers
             and app.current_worker_task is None
@@ -163,18 +175,6 @@ class Template:
         call = (args, kwargs, self._embed)
         body = encode(call, model.encoding, options)
         return TaskMessage(model.task, body, options, call, model.encoding, model.queue, event)
-
-
-def setting(conf: Any, name: str) -> Any:
-    """Return ``conf[name]``, without the exceptions that Celery raises inside for each look-up."""
-    keys = conf._to_keys(name)  # noqa: SLF001 - the names that it had in older releases
-    for source in conf.maps:
-        is_object = type(source) is DictAttribute
-        for key in keys:
-            found = getattr(source.obj, key, MISSING) if is_object else source.get(key, MISSING)
-            if found is not MISSING:
-                return found
-    return None
 
 
 def representation(values: Any, longest: int, levels: int | None) -> str:
