@@ -65,7 +65,6 @@ class Confirms:
         """Note that the broker closed the channel: what has no answer will have none."""
         for message in self._waiting.values():
             message.answer = Answer.CLOSED
-        self._waiting.clear()
 
     def give_back(
         self, text: str, exchange: str, routing_key: str, properties: Mapping[str, Any]
