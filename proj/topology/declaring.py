@@ -13,7 +13,13 @@ from proj.topology.names import DEFAULT_EXCHANGE, dead_letter_queue_name
 if TYPE_CHECKING:
     from proj.settings import Settings
 
-__all__ = ["dead_letter_queue_arguments", "declare", "work_queue_arguments"]
+__all__ = [
+    "DELIVERY_LIMIT",
+    "INEQUIVALENT",
+    "dead_letter_queue_arguments",
+    "declare",
+    "work_queue_arguments",
+]
 
 INEQUIVALENT = re.compile(
     r"inequivalent arg '(?P<argument>[^']+)' for queue '(?P<queue>[^']+)'.*?: "
@@ -29,9 +35,9 @@ DELIVERY_LIMIT = "x-delivery-limit"
 def declare(connection: Any, settings: Settings) -> None:
     """Declare both queues, the dead-letter queue first, over ``connection`` (a Kombu connection).
 
-    An account that may not configure them takes them as they are. Raises :class:`QueueMismatch` for
-    a queue that exists with other properties, ``amqp.exceptions.AccessRefused`` for one that is
-    missing and may not be declared.
+    An account that may not configure them, or not even look, takes them as they are. Raises
+    :class:`QueueMismatch` for a queue that exists with other properties, and
+    ``amqp.exceptions.AccessRefused`` for one that is missing and may not be declared.
     """
     # The dead-letter queue first: no moment in which the work queue could dead-letter to nowhere.
     dead_letters = dead_letter_queue_name(settings.name)
@@ -90,6 +96,10 @@ def _declare(connection: Any, name: str, arguments: dict[str, Any]) -> None:
             channel.queue_declare(queue=name, passive=True)
         except NotFound:
             raise refused from None
+        except AccessRefused:
+            # RabbitMQ 4.3 lets nobody look who has no right on the queue itself. Publishing needs
+            # none, and a message to a queue that is missing comes back.
+            channel = connection.channel()
     except PreconditionFailed as error:
         raise _mismatch(name, str(error.reply_text or error)) from error
     channel.close()

@@ -18,7 +18,7 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from proj.configuration import HEARTBEAT_SECONDS, work_queue_settings
 from proj.dead_letters.decoding import tolerate
 from proj.dead_letters.reasons import Reason
-from proj.errors import BrokerUntrusted, LoginRefused, WorkQueueError
+from proj.errors import BrokerUntrusted, LoginRefused, PermissionRefused, WorkQueueError
 from proj.settings import TASK_OPTIONS, task_option
 from proj.topology import delays
 from proj.worker.health import TURN_SECONDS, Health
@@ -49,6 +49,7 @@ class Consumer(CeleryConsumer):
     """The class that ``worker_consumer`` names."""
 
     amqheartbeat: Any
+    has_consumed = False
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -117,6 +118,7 @@ class Consumer(CeleryConsumer):
         """
         delays.declare(self.connection, self.work_queue_settings)
         self.subscription.begin()
+        self.has_consumed = True
         self.pausing.begin()
         while self._repeated:
             self._repeated.pop().cancel()
@@ -135,6 +137,12 @@ class Consumer(CeleryConsumer):
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Forget what came over the connection: the broker delivers it again."""
+        if isinstance(exc, AccessRefused):
+            refused = PermissionRefused(self.connection.as_uri(), str(exc.reply_text))
+            if not self.has_consumed:
+                raise refused from exc
+            logger.error("%s Trying again in %d s.", refused, LOGIN_PAUSE_SECONDS)
+            time.sleep(LOGIN_PAUSE_SECONDS)
         if isinstance(exc, ResourceLocked):
             logger.error(
                 "Another worker is named %s, or the broker has not yet noticed that it is gone: "

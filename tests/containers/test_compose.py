@@ -131,20 +131,32 @@ def test_policies_and_types_come_from_the_definitions(composed: Composed) -> Non
     assert letters["effective_policy_definition"] == {"delivery-limit": -1}
 
 
-def test_a_failed_message_is_a_dead_letter_for_the_command(composed: Composed) -> None:
-    """The worker's user may do all that the commands need: list, replay, purge."""
+def test_a_failed_message_is_a_dead_letter(composed: Composed) -> None:
+    """What a worker cannot run is listed and removed by the one-off ``workqueue``."""
     with pika.BlockingConnection(pika.URLParameters(composed.url("producer"))) as connection:
         connection.channel().basic_publish(
             "", "task_queue", b"{", pika.BasicProperties(headers={"task": "no.such", "id": "1"})
         )
-    listing = "docker compose exec -T worker celery -A proj workqueue dead-letters"
+    letters = "docker compose run --rm workqueue dead-letters"
     wait_until(
-        lambda: composed.run(f"{listing} list").stdout,
+        lambda: composed.run(f"{letters} list").stdout,
         lambda text: "1 dead letters" in text,
         what="the letter is listed",
     )
-    assert composed.run(f"{listing} purge --all --yes").returncode == 0
-    assert composed.run(f"{listing} list").returncode == 0
+    assert composed.run(f"{letters} purge --all --yes").returncode == 0
+    assert composed.run(f"{letters} list").returncode == 0
+
+
+def test_a_worker_pauses_and_nothing_is_refused(composed: Composed) -> None:
+    """The doctor finds nothing that stops or loses work; no worker was refused anything."""
+    found = composed.run("docker compose run --rm workqueue doctor").stdout
+    paused = composed.run("docker compose exec -T worker celery -A proj workqueue pause")
+    resumed = composed.run("docker compose exec -T worker celery -A proj workqueue resume")
+
+    assert "findings" in found
+    assert not re.search("STOPS WORK|CAN LOSE", found), found
+    assert (paused.returncode, resumed.returncode) == (0, 0), paused.stderr + resumed.stderr
+    assert "REFUSED" not in composed.run("docker compose logs worker").stdout
 
 
 @pytest.mark.parametrize("user", ["producer", "flower"])

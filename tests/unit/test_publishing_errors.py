@@ -13,7 +13,9 @@ from proj.errors import (
     BrokerUnavailable,
     OutcomeUnknown,
     PublishError,
+    QueueMismatch,
     Refused,
+    SettingsError,
     Unroutable,
     WorkQueueError,
 )
@@ -35,6 +37,17 @@ def test_every_error_is_one_that_celery_and_kombu_know(kind: type[PublishError])
     assert BROKER in str(error)
     copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
     assert (type(copy), str(copy), vars(copy)) == (kind, str(error), vars(error))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [QueueMismatch("q", "x-queue-type", "quorum", "classic"), SettingsError(["  one", "  two"])],
+)
+def test_errors_that_are_no_publish_pickle_too(error: WorkQueueError) -> None:
+    """Celery carries what a task raised between processes."""
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+
+    assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))
 
 
 @pytest.mark.parametrize(
