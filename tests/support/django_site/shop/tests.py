@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.test import TestCase, TransactionTestCase, override_settings
 from django.test.utils import CaptureQueriesContext
-from kombu import Connection
+from kombu import Connection, Queue
 
 from proj import app
 from proj.contrib.django.models import OutboxMessage
@@ -28,12 +28,12 @@ class OutboxInDefault:
         return alias == "default" if app_label == "work_queue" else None
 
 
-def published() -> list[str]:
+def published(queue: str = "task_queue") -> list[str]:
     """Take the waiting messages, and return their tasks' first arguments, in their order."""
     with Connection(os.environ["CELERY_BROKER_URL"]) as broker:
         channel = broker.channel()
         taken = []
-        while (message := channel.basic_get("task_queue", no_ack=True)) is not None:
+        while (message := channel.basic_get(queue, no_ack=True)) is not None:
             taken.append(json.loads(channel.message_to_python(message).body)[0][0])
     return taken
 
@@ -160,6 +160,16 @@ class Transactions(TransactionTestCase):
             app.send_task("elsewhere.task", ("e",))
             self.assertEqual((published(), kept()), ([], 4))
         self.assertEqual((published(), kept()), (["a", "b", "c", "e"], 0))
+
+    def test_a_queue_that_is_not_configured(self) -> None:
+        """A queue that the call brings along, and that exists, gets its task."""
+        elsewhere = Queue("elsewhere")
+        with Connection(os.environ["CELERY_BROKER_URL"]) as broker:
+            elsewhere(broker.channel()).declare()
+        with transaction.atomic():
+            pack.apply_async(("a",), queue=elsewhere)
+            self.assertEqual(kept(), 1)
+        self.assertEqual((published("elsewhere"), kept()), (["a"], 0))
 
     def test_a_message_is_complete(self) -> None:
         """Options, headers and an absolute ETA, counted from the call."""
