@@ -89,8 +89,8 @@ class OwnTransport(kombu.connection.Connection):
 
     def _init_params(self, **parameters: Any) -> None:
         super()._init_params(**parameters)
-        # Kombu makes an address of localhost, and would keep the first host's name for them all.
         self.host_name = self.hostname or "localhost"
+        # For server_hostname = None, Kombu would keep the first host's name for them all.
         if isinstance(self.ssl, dict):
             self.ssl = {name: told for name, told in self.ssl.items() if told is not None}
         self.transport_cls = TRANSPORTS.get(self.transport_cls, self.transport_cls)

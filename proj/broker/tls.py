@@ -10,10 +10,10 @@ from proj.errors import SettingsError
 
 __all__ = ["is_refusal", "verifying"]
 
-URL_OPTIONS = ("ca_certs", "certfile", "keyfile", "cert_reqs", "check_hostname")
-"""What a URL may say (``?ssl_ca_certs=/etc/ca.pem``); Kombu leaves the prefix to the transport."""
-
 FILES = ("ca_certs", "certfile", "keyfile")
+
+URL_OPTIONS = (*FILES, "cert_reqs", "check_hostname")
+"""What a URL may say (``?ssl_ca_certs=/etc/ca.pem``); Kombu leaves the prefix to the transport."""
 
 
 def verifying(told: Any, host: str) -> dict[str, Any]:
@@ -23,10 +23,9 @@ def verifying(told: Any, host: str) -> dict[str, Any]:
     ``server_hostname`` says so. Raises :class:`proj.errors.SettingsError` for a file that cannot
     be read, of which Python's own error does not tell the name.
     """
-    options = dict(told) if isinstance(told, dict) else {}
-    for name in URL_OPTIONS:
-        if f"ssl_{name}" in options:
-            options[name] = options.pop(f"ssl_{name}")
+    prefixed = {f"ssl_{name}": name for name in URL_OPTIONS}
+    given: dict[str, Any] = told if isinstance(told, dict) else {}
+    options: dict[str, Any] = {prefixed.get(name, name): value for name, value in given.items()}
     problems = [
         f"  broker_use_ssl: {name}: expected a file that can be read, found {options[name]!r}"
         for name in FILES
@@ -34,8 +33,7 @@ def verifying(told: Any, host: str) -> dict[str, Any]:
     ]
     if problems:
         raise SettingsError(problems)
-    checked = options.pop("check_hostname", True) and options.get("cert_reqs") != ssl.CERT_NONE
-    if checked:
+    if options.pop("check_hostname", True) and options.get("cert_reqs") != ssl.CERT_NONE:
         options["server_hostname"] = options.get("server_hostname") or host
         if options.get("context"):
             options["context"] = {"check_hostname": True, **options["context"]}

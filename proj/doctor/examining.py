@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from amqp.exceptions import AccessRefused, NotAllowed
+from amqp.exceptions import AccessRefused, ChannelError, NotAllowed
 
 from proj.doctor.examined import Examined
 from proj.doctor.finding import SEVERITIES, Finding, catalogue, finding
 from proj.doctor.live import broker, cluster, permissions, queue, route, workers
 from proj.doctor.live.reached import Reached, reach
 from proj.doctor.static import acknowledging, consuming, publishing, queues, security, tasks
-from proj.errors import ManagementUnavailable
+from proj.errors import LettersUnreadable, ManagementUnavailable
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -68,8 +68,12 @@ def _guarded(check: Callable[[Any], Any], reached: Reached) -> Iterator[tuple[st
         yield from _told(check, reached)
     except AccessRefused as error:
         yield "permission-missing", _reason(error)
+    except ChannelError as error:
+        yield "broker-refuses", f"{check.__name__.replace('_', ' ')}: {_reason(error)}"
+    except LettersUnreadable as error:
+        yield "dead-letter-route-broken", str(error).rstrip(".")
     except ManagementUnavailable as error:
-        yield "management-unreadable", f"{error.url}: {error.reason}"
+        yield "management-unreadable", f"{error.broker}: {error.reason}"
 
 
 def _told(check: Callable[[Any], Any], examined: Any) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,13 @@ from proj.topology.names import DEFAULT_EXCHANGE, dead_letter_queue_name
 if TYPE_CHECKING:
     from proj.settings import Settings
 
-__all__ = ["dead_letter_queue_arguments", "declare", "work_queue_arguments"]
+__all__ = [
+    "DELIVERY_LIMIT",
+    "INEQUIVALENT",
+    "dead_letter_queue_arguments",
+    "declare",
+    "work_queue_arguments",
+]
 
 INEQUIVALENT = re.compile(
     r"inequivalent arg '(?P<argument>[^']+)' for queue '(?P<queue>[^']+)'.*?: "

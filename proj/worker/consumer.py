@@ -53,6 +53,7 @@ class Consumer(CeleryConsumer):
     """The class that ``worker_consumer`` names."""
 
     amqheartbeat: Any
+    has_consumed = False
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -122,6 +123,7 @@ class Consumer(CeleryConsumer):
         """
         delays.declare(self.connection, self.work_queue_settings)
         self.subscription.begin()
+        self.has_consumed = True
         self.pausing.begin()
         while self._repeated:
             self._repeated.pop().cancel()
@@ -143,7 +145,7 @@ class Consumer(CeleryConsumer):
         """Forget what came over the connection: the broker delivers it again."""
         if isinstance(exc, AccessRefused):
             refused = PermissionRefused(self.connection.as_uri(), str(exc.reply_text))
-            if self.restart_count == 0:
+            if not self.has_consumed:
                 raise refused from exc
             logger.error("%s Trying again in %d s.", refused, LOGIN_PAUSE_SECONDS)
             time.sleep(LOGIN_PAUSE_SECONDS)

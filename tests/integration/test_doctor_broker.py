@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import pytest
-from amqp.exceptions import AccessRefused
 from celery import Celery
 
 from proj.broker.channel import Channel
@@ -22,7 +21,6 @@ from proj.doctor.live.broker import (
     version_unsupported,
 )
 from proj.doctor.live.cluster import dead_letters_dropped, node_down, room_short
-from proj.doctor.live.permissions import account_is_administrator, permission_missing
 from proj.doctor.live.queue import queue_differs
 from proj.doctor.live.route import dead_letter_route_broken
 from tests.support.doctor_scene import app_with, looking, virtual_host
@@ -175,41 +173,14 @@ def test_an_alarm_is_found_and_ends(url: str, node: RabbitMQ) -> None:
         )
 
 
-def test_a_missing_permission_is_found(node: RabbitMQ, api: str) -> None:
-    """By the broker's refusal, and by the patterns where the API's account may read them."""
-    account = {"account": "doctorless", "rights": "^nothing$"}
-    asked = api.replace("://", "://guest:guest@")
-    with virtual_host(node, **account) as own, looking(own) as reached:
-        # Somebody else has declared it: the account may not even do that again.
-        with looking(own.replace("doctorless:doctorless", "guest:guest")) as other:
-            other.examined.settings = reached.examined.settings
-            with other.connection.channel() as channel:
-                channel.queue_declare(reached.queue, durable=True, auto_delete=False)
-        with pytest.raises(AccessRefused):
-            queue_differs(reached)
-        with looking(own, work_queue_management_url=asked) as as_administrator:
-            told = permission_missing(as_administrator)
-            assert told
-            assert told.startswith(f"configure '{as_administrator.queue}'")
-            assert account_is_administrator(as_administrator) is None
-        with looking(own, work_queue_management_url=api) as as_itself:
-            assert permission_missing(as_itself) is None
-            assert account_is_administrator(as_itself) is None
-
-
-def test_an_account_that_may_do_everything_is_found(url: str, api: str) -> None:
-    """RabbitMQ's guest is its administrator; its patterns cover everything."""
-    with looking(url, work_queue_management_url=api) as reached:
-        assert account_is_administrator(reached) == "'guest'"
-        assert not permission_missing(reached)
-
-
 def test_limits_of_the_dead_letter_queue_are_found(url: str, api: str) -> None:
     """Whatever lets the broker remove a letter by itself."""
     with looking(url, work_queue_management_url=api) as reached:
         arguments = {"x-max-length": 5, "x-queue-type": "classic"}
         with reached.connection.channel() as channel:
-            channel.queue_declare(reached.dead_letters, durable=True, arguments=arguments)
+            channel.queue_declare(
+                reached.dead_letters, durable=True, auto_delete=False, arguments=arguments
+            )
         assert dead_letters_dropped(reached) == "max-length = 5"
 
         with reached.connection.channel() as channel:
@@ -218,6 +189,29 @@ def test_limits_of_the_dead_letter_queue_are_found(url: str, api: str) -> None:
         wait_until(
             partial(dead_letters_dropped, reached),
             lambda told: told is None or not told,
+            what="the queue has no limit",
+        )
+
+
+@pytest.mark.needs_rabbitmq_4_3
+def test_a_dead_letter_queue_of_an_earlier_release_is_found(url: str, api: str) -> None:
+    """It has the default delivery limit, and is not called another queue than described."""
+    with looking(url, work_queue_management_url=api) as reached:
+        arguments = {"x-queue-type": "quorum"}
+        with reached.connection.channel() as channel:
+            channel.queue_declare(
+                reached.dead_letters, durable=True, auto_delete=False, arguments=arguments
+            )
+
+        assert dead_letters_dropped(reached) == "delivery-limit = 20"
+        assert queue_differs(reached) == []
+
+        with reached.connection.channel() as channel:
+            channel.queue_delete(reached.dead_letters)
+        fix(reached.examined.app)
+        wait_until(
+            partial(dead_letters_dropped, reached),
+            lambda told: not told,
             what="the queue has no limit",
         )
 

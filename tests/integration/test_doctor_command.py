@@ -15,6 +15,8 @@ from tests.support.doctor_scene import virtual_host
 from tests.support.rabbitmq import RabbitMQ
 from tests.support.worker import ROOT
 
+pytestmark = pytest.mark.own_machine
+
 
 @pytest.fixture(scope="module")
 def url(node: RabbitMQ) -> Iterator[str]:

@@ -26,6 +26,8 @@ from tests.support.doctor_scene import app_with, looking, virtual_host
 from tests.support.rabbitmq import RabbitMQ
 from tests.support.worker import Worker
 
+pytestmark = pytest.mark.own_machine
+
 
 @pytest.fixture(scope="module")
 def rabbitmq_url(node: RabbitMQ) -> Iterator[str]:

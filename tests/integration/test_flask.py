@@ -24,15 +24,10 @@ from tests.support.documents import write_programs
 MakeApp = Callable[..., Flask]
 
 
-@shared_task(name="flask.whose")
-def whose() -> str:
-    """Return the name of the application in whose context it runs."""
-    return str(current_app.name)
-
-
 @pytest.fixture
 def make_app() -> Iterator[MakeApp]:
-    """Make a Flask application with the work queue; Celery's default app is put back."""
+    """Make a Flask application with the work queue; what Celery keeps of it is put back."""
+    shared = set(_state._on_app_finalizers)  # noqa: SLF001 - a shared task is every app's, for good
     default, current = _state.default_app, _state._tls.current_app  # noqa: SLF001 - to put it back
 
     def make(name: str, **config: Any) -> Flask:
@@ -42,6 +37,7 @@ def make_app() -> Iterator[MakeApp]:
         return app
 
     yield make
+    _state._on_app_finalizers.intersection_update(shared)  # noqa: SLF001 - as above
     _state.set_default_app(default)
     _state._set_current_app(current)  # noqa: SLF001 - set_current() cannot take none
 
@@ -131,6 +127,11 @@ def test_a_wrong_setting_is_one_error(
 @pytest.mark.own_machine
 def test_a_shared_task_belongs_to_the_application_of_the_context(make_app: MakeApp) -> None:
     """Several applications in one process: each context has its own Celery app, nested too."""
+
+    @shared_task(name="flask.whose")
+    def whose() -> str:
+        return str(current_app.name)
+
     celery.Celery("other")
     one, two = make_app("one"), make_app("two")
 

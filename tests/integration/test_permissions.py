@@ -16,6 +16,7 @@ from proj import plugin
 from proj.errors import PublishError, Refused, Unroutable
 from tests.integration.conftest import WorkerFactory
 from tests.support.broker import Broker
+from tests.support.flower import Flower
 from tests.support.rabbitmq import RabbitMQ
 from tests.support.waiting import wait_until
 from tests.support.worker import ROOT, Worker
@@ -77,7 +78,7 @@ def test_producer_and_worker_do_all_their_work_with_what_is_printed(
 
 
 def test_an_operator_does_all_with_what_is_printed_and_is_told_what_is_missing(
-    node: RabbitMQ, broker: Broker, workers: WorkerFactory
+    node: RabbitMQ, broker: Broker, workers: WorkerFactory, tmp_path: Path
 ) -> None:
     """Each command needs its part, and says in one line which access was refused."""
     accounts = Accounts(node, broker)
@@ -101,6 +102,11 @@ def test_an_operator_does_all_with_what_is_printed_and_is_told_what_is_missing(
     accounts.permit("operator")
     assert "one@localhost: OK" in operate(accounts, "inspect", "ping").stdout
     assert "nobody_knows_it" in operate(accounts, *letters, "list").stdout
+    with Flower(accounts.url("operator"), tmp_path) as flower:
+        new_app(accounts.url("producer")).send_task("tasks.messages.process_message", ("seen",))
+        wait_until(
+            flower.api.tasks, lambda tasks: "SUCCESS" in tasks.values(), what="Flower sees a task"
+        )
     assert "Replayed 1" in operate(accounts, *letters, "replay", "--all").stdout
     wait_until(lambda: broker.waiting(LETTERS), what="it is a dead letter again")
     assert "Removed 1" in operate(accounts, *letters, "purge", "--all", "--yes").stdout

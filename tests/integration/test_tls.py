@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,8 @@ from celery import Celery
 from proj import plugin
 from proj.errors import BrokerUntrusted, SettingsError
 from tests.support.certificates import Certificates
+from tests.support.flower import Flower
 from tests.support.ports import free_ports
-from tests.support.processes import end_group, start_group
 from tests.support.producer import run_producer
 from tests.support.rabbitmq_node import RabbitMQNode
 from tests.support.waiting import wait_until
@@ -99,16 +98,13 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
 def test_worker_producer_inspect_and_flower_work_over_tls(secured: Secured, tmp_path: Path) -> None:
     """One value of CELERY_BROKER_URL is all that any of them is given."""
     url = secured.url_with_options
-    environment = {**os.environ, "CELERY_BROKER_URL": url, "FLOWER_UNAUTHENTICATED_API": "true"}
-    celery = [sys.executable, "-m", "celery", "-A", "proj"]
-    [port] = free_ports(1)
-    with Worker("one", url, tmp_path) as worker, (tmp_path / "flower.log").open("wb") as log:
+    with Worker("one", url, tmp_path) as worker, Flower(url, tmp_path) as flower:
         worker.wait_ready()
         assert run_producer("Message 0", broker_url=url).returncode == 0
         worker.wait_for_log(r"\[x\] Done")
         pinged = subprocess.run(
-            [*celery, "inspect", "ping"],
-            env=environment,
+            [sys.executable, "-m", "celery", "-A", "proj", "inspect", "ping"],
+            env={**os.environ, "CELERY_BROKER_URL": url},
             cwd=ROOT,
             capture_output=True,
             text=True,
@@ -116,20 +112,12 @@ def test_worker_producer_inspect_and_flower_work_over_tls(secured: Secured, tmp_
             check=False,
         )
         assert "one@localhost: OK" in pinged.stdout, pinged.stdout + pinged.stderr
-        flower = start_group(
-            [*celery, "flower", "--address=127.0.0.1", f"--port={port}", f"--conf={os.devnull}"],
-            environment=environment,
-            folder=ROOT,
-            output=log,
+        wait_until(
+            lambda: flower.api.get("/api/workers?refresh=1"),
+            lambda workers: "one@localhost" in workers,
+            what="Flower shows the worker",
         )
-        try:
-            wait_until(
-                lambda: _fetch(f"http://127.0.0.1:{port}/api/workers?refresh=1"),
-                lambda workers: b"one@localhost" in workers,
-                what="Flower shows the worker",
-            )
-        finally:
-            end_group(flower, grace_seconds=5)
+        wait_until(flower.api.tasks, what="Flower was sent events")
         connections = secured.node.management.call("GET", "/connections")
     assert connections
     assert all(each["ssl"] for each in connections), "a connection was without TLS"
@@ -204,12 +192,3 @@ def new_app(url: str, options: dict[str, str] | None) -> Celery:
     app.conf.broker_use_ssl = options
     plugin.install(app)
     return app
-
-
-def _fetch(url: str) -> bytes:
-    try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            body: bytes = answer.read()
-            return body
-    except OSError as error:
-        return str(error).encode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -86,9 +87,9 @@ def test_a_disk_that_is_nearly_full_is_found_on_the_embedded_broker(
 ) -> None:
     """The disk of its file is asked for."""
     with looking(f"sqlite:///{tmp_path / 'task_queue.db'}") as here:
-        monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9, 1, 2**30))  # type: ignore[attr-defined] # noqa: SLF001
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2**30))
         assert room_short(here) == []
-        monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9, 1, 8))  # type: ignore[attr-defined] # noqa: SLF001
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=8))
         (told,) = room_short(here)
 
     assert told == f"8 bytes are free beside {tmp_path / 'task_queue.db'}"
@@ -102,6 +103,7 @@ def test_members_that_are_down_or_too_few_are_found() -> None:
         "'task_queue' has the members rabbit@one, rabbit@two, rabbit@three, "
         "of which rabbit@three is down"
     )
+    assert len(members_missing(reached(*three(), members=MEMBERS, online=[]))) == 2
     few = members_missing(reached(*three(), members=MEMBERS[:1], online=MEMBERS[:1]))
     assert few[0] == "'task_queue' has 1 members in a cluster of 3"
     assert members_missing(reached(*three(), type="classic")) == []

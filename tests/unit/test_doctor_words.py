@@ -11,7 +11,7 @@ from proj.doctor.finding import SEVERITIES, catalogue
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "doctor.md"
 
-NOT_OF_A_CHECK = {"broker-unreachable", "login-refused", "management-unreadable"}
+NOT_OF_A_CHECK = {"broker-refuses", "broker-unreachable", "login-refused", "management-unreadable"}
 """Found by what keeps a check from being made."""
 
 

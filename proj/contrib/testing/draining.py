@@ -98,13 +98,16 @@ class DrainingConsumer(Consumer):
                     "enqueue itself for ever? drain(at_most=...) allows more."
                 )
 
+    def _repeat(self, *_: Any) -> None:
+        """Repeat nothing: it ends before a second has passed."""
+
 
 @contextmanager
 def _as_worker(app: Celery) -> Iterator[None]:
     """Make ``app`` the current one, as a worker does, without what belongs to a worker's process.
 
     That is the receivers of its signals (Django's part of Celery closes the database connections,
-    in the midst of the test's transaction), and bootsteps, which start threads.
+    in the midst of the test's transaction), its bootsteps, retention and health: threads and files.
     """
     default, current = _state.default_app, _state._tls.current_app  # noqa: SLF001 - to put it back
     will_block = _state.task_join_will_block()
@@ -112,6 +115,8 @@ def _as_worker(app: Celery) -> Iterator[None]:
         for signal in (signals.worker_init, signals.worker_shutdown):
             stack.enter_context(patch.object(signal, "receivers", []))
         stack.enter_context(patch.dict(app.steps, worker=set()))
+        for part in ("Health", "Retention"):
+            stack.enter_context(patch(f"proj.worker.consumer.{part}"))
         app.set_default()
         app.set_current()
         try:

@@ -55,7 +55,7 @@ def members_missing(reached: Reached) -> list[str]:
     found = []
     for queue, told in _queues(reached):
         members = told.get("members") or running
-        down = sorted({*members} - {*(told.get("online") or members)})
+        down = sorted({*members} - {*told.get("online", members)})
         if down:
             who = f"{queue!r} has the members {listed(members)}"
             found.append(f"{who}, of which {listed(down)} is down")

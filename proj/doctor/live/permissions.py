@@ -25,7 +25,7 @@ def permission_missing(reached: Reached) -> str | None:
         return None  # told to administrators only
     names = (reached.queue, reached.dead_letters, DELAY_LEVELS[-1], CONTROL)
     needed = {
-        "configure": (*names, DELIVERY_EXCHANGE),
+        "configure": (DELAY_LEVELS[-1], CONTROL, DELIVERY_EXCHANGE),
         "write": (*names, "amq.default"),
         "read": (*names, DELIVERY_EXCHANGE),
     }

@@ -34,8 +34,11 @@ def chord_without_backend(examined: Examined) -> str | None:
 
 def sent_by_name(examined: Examined) -> dict[str, str]:
     """Return the names by which tasks are sent, each with where that stands."""
-    entries = (examined.conf.beat_schedule or {}).items()
-    found = {str(entry["task"]): f"beat_schedule, {key!r}" for key, entry in entries}
+    found = {
+        str(entry["task"]): f"beat_schedule, {key!r}"
+        for key, entry in (examined.conf.beat_schedule or {}).items()
+        if isinstance(entry, dict) and "task" in entry
+    }
     plain = examined.settings.plain_message_task
     # The default names a task of this repository, which another app need not have.
     if plain and plain != Settings().plain_message_task:
