@@ -110,6 +110,7 @@ def arrives_after(app: Any) -> float:
     arrived: dict[int, float] = {}
     connection = pika.BlockingConnection(pika.URLParameters(os.environ["CELERY_BROKER_URL"]))
     channel = connection.channel()
+    app.amqp.queues[QUEUE].bind(app.connection().default_channel).declare()
 
     def note(_channel: Any, _method: Any, _properties: Any, body: bytes) -> None:
         arrived[json.loads(body)[0][0]] = time.perf_counter()

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from proj import dead_letters, errors, plugin
     from proj.celery import app
+    from proj.publishing.many import publish_many
 
-__all__ = ["app", "dead_letters", "errors", "plugin"]
+__all__ = ["app", "dead_letters", "errors", "plugin", "publish_many"]
 
-_HOME = {"app": "proj.celery"}
+_HOME = {"app": "proj.celery", "publish_many": "proj.publishing.many"}
 
 
 def __getattr__(name: str) -> Any:

@@ -90,17 +90,14 @@ class QueueMismatch(WorkQueueError):
     """
 
     def __init__(self, queue: str, argument: str, wanted: str, found: str) -> None:
-        self.queue = queue
-        self.argument = argument
-        self.wanted = wanted
-        self.found = found
+        self.queue, self.argument = queue, argument
+        self.wanted, self.found = wanted, found
         super().__init__(
-            f"The queue {queue!r} exists with {argument} = {found}, "
-            f"but this configuration asks for {wanted}. Nothing was changed. "
-            f"Either fit the configuration to the queue (work_queue_ownership, work_queue_type; "
-            f'"policy" takes a queue that a plain client declared), '
-            f"or, once the queue is empty, delete it on the broker "
-            f"(rabbitmqctl delete_queue {queue}) and start again."
+            f"The queue {queue!r} exists with {argument} = {found}, but this configuration asks "
+            f"for {wanted}. Nothing was changed. Either fit the configuration to the queue "
+            f'(work_queue_ownership, work_queue_type; "policy" takes a queue that a plain client '
+            f"declared), or, once the queue is empty, delete it on the broker (rabbitmqctl "
+            f"delete_queue {queue}) and start again."
         )
 
 
@@ -138,9 +135,8 @@ class DelaysRefused(_BrokerRefusal):
     """The broker does not let this account declare what delayed tasks need."""
 
     told = (
-        "The broker {broker} refused what delayed tasks need: {reason}. "
-        "Let its account configure, write and read 'celery_delayed_.*' and the work queue "
-        "(rabbitmqctl set_permissions)."
+        "The broker {broker} refused what delayed tasks need: {reason}. Let its account configure, "
+        "write and read 'celery_delayed_.*' and the work queue (rabbitmqctl set_permissions)."
     )
 
 
@@ -159,9 +155,9 @@ class LettersUnreadable(WorkQueueError):
 
     def __init__(self, queue: str, broker: str, reason: str) -> None:
         super().__init__(
-            f"The dead letters in {queue!r} on {broker} cannot be read: {reason.rstrip('.')}. "
-            f"See that CELERY_BROKER_URL names the broker, and WORK_QUEUE_NAME the work queue; "
-            f"a worker declares both queues as it starts."
+            f"The dead letters in {queue!r} on {broker} cannot be read: {reason.rstrip('.')}. See "
+            f"that CELERY_BROKER_URL names the broker, and WORK_QUEUE_NAME the work queue; a "
+            f"worker declares both queues as it starts."
         )
 
 
@@ -201,17 +197,14 @@ class LetterFileUnusable(WorkQueueError):
         super().__init__(f"The file {path!r} cannot be used: {reason}. No dead letter was removed.")
 
 
-class ManagementUnavailable(WorkQueueError):
+class ManagementUnavailable(_BrokerRefusal):
     """The broker's management API does not answer, or not to this account."""
 
-    def __init__(self, url: str, reason: str) -> None:
-        self.url = url
-        self.reason = reason
-        super().__init__(
-            f"The management API at {url} cannot be read: {reason}. See that "
-            f"work_queue_management_url names it (http://host:15672), with an account that has "
-            f"the tag monitoring (rabbitmqctl set_user_tags)."
-        )
+    told = (
+        "The management API at {broker} cannot be read: {reason}. See that "
+        "work_queue_management_url names it (http://host:15672), with an account that has "
+        "the tag monitoring (rabbitmqctl set_user_tags)."
+    )
 
 
 class PublishError(WorkQueueError, OperationalError):
@@ -235,17 +228,15 @@ class PublishError(WorkQueueError, OperationalError):
     ) -> None:
         self.broker = broker
         self.reason = " ".join(reason.split())
-        self.task_id = task_id
-        self.queue = queue
-        self.exchange = exchange
-        self.routing_key = routing_key
-        text = f"{self.happened} {self.next_step}"
+        self.task_id, self.queue = task_id, queue
+        self.exchange, self.routing_key = exchange, routing_key
+        to_exchange = f"exchange {exchange!r} with routing key {routing_key!r}"
         super().__init__(
-            text.format(
+            f"{self.happened} {self.next_step}".format(
                 broker=broker,
                 reason=self.reason.rstrip("."),
                 message=f"task {task_id}" if task_id else "the message",
-                destination=_destination(queue, exchange, routing_key),
+                destination=to_exchange if queue is None else f"queue {queue!r}",
             )
         )
 
@@ -306,9 +297,3 @@ class OutcomeUnknown(PublishError):
         "It may be queued or not. Publish it again with the same task id: "
         "then it runs at least once, and perhaps twice."
     )
-
-
-def _destination(queue: str | None, exchange: str | None, routing_key: str | None) -> str:
-    if queue is not None:
-        return f"queue {queue!r}"
-    return f"exchange {exchange!r} with routing key {routing_key!r}"

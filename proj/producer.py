@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 
 from kombu.exceptions import OperationalError
@@ -11,15 +12,22 @@ from kombu.exceptions import OperationalError
 from proj import app
 from proj.configuration import work_queue_settings
 from proj.errors import BrokerUnavailable, WorkQueueError
+from proj.publishing.many import publish_many
+from proj.publishing.outcomes import Interrupted, Outcomes
 from proj.publishing.plain import publish_plain
 
 __all__ = ["main"]
+
+MANY = 1000
+"""From this count on, messages are sent many at once, and not told one by one."""
+
+BAR_WIDTH = 40
 
 EXAMPLES = """\
 examples:
   python -m proj.producer                        'Message 0' to 'Message 9'
   python -m proj.producer 'Resize photo 7...'    a message that takes three seconds
-  python -m proj.producer --count 1000           'Message 0' to 'Message 999'
+  python -m proj.producer --count 100000         'Message 0' to 'Message 99999', many at once
   python -m proj.producer --plain                text for any AMQP client, without Celery headers
 """
 
@@ -29,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     bodies = options.bodies or (f"Message {number}" for number in range(options.count))
     try:
+        if not options.plain and not options.bodies and options.count >= MANY:
+            return _send_many(bodies, options.count)
         return _send_all(bodies, _send_plain if options.plain else _send_task)
     except OperationalError as error:
         broker = app.connection_for_write().as_uri()
@@ -36,6 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(told, file=sys.stderr)
     except WorkQueueError as error:
         print(error, file=sys.stderr)
+    except Interrupted as interrupted:
+        print(f"\nInterrupted: {interrupted.outcomes.confirmed:,} are sent.", file=sys.stderr)
+        return 130
     except KeyboardInterrupt:
         print("Interrupted: what is marked [x] is sent, nothing else.", file=sys.stderr)
         return 130
@@ -66,6 +79,29 @@ def _send_all(bodies: Iterable[str], send: Callable[[str], None]) -> int:
     for body in bodies:
         send(body)
         print(f" [x] Sent {body!r}", flush=True)
+    return 0
+
+
+def _send_many(bodies: Iterable[str], count: int) -> int:
+    task = work_queue_settings(app).plain_message_task
+    began = time.monotonic()
+    line = ""
+
+    def show(outcomes: Outcomes) -> None:
+        nonlocal line
+        done = outcomes.total * BAR_WIDTH // count
+        bar = "#" * done + "." * (BAR_WIDTH - done)
+        told = f" [{bar}] {outcomes.confirmed:,} of {count:,} sent"
+        # A log gets a line for each step of the bar, a terminal one line that grows.
+        if sys.stdout.isatty():
+            print(f"\r{told}", end="", flush=True)
+        elif bar not in line:
+            print(told, flush=True)
+        line = told
+
+    publish_many((app.signature(task, args=(body,)) for body in bodies), on_progress=show)
+    seconds = time.monotonic() - began
+    print(f"\n [x] Sent {count:,} messages in {seconds:.1f} s, {count / seconds:,.0f} a second")
     return 0
 
 

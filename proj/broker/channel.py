@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -13,9 +14,10 @@ from kombu.transport import pyamqp
 
 from proj.broker import deadline
 from proj.broker.confirms import Answer, Confirms, Published
+from proj.broker.message import Message
 from proj.errors import Unroutable, Unwritable
 
-__all__ = ["Blocked", "Channel", "Returned", "Unconfirmed", "destination_of"]
+__all__ = ["Blocked", "Channel", "Returned", "Unconfirmed", "destination_of", "failure_of"]
 
 
 ANSWER_SECONDS = 20.0
@@ -47,6 +49,11 @@ class Channel(pyamqp.Channel):
         self._confirms = Confirms()
         super().__init__(*arguments, **options)
 
+    def prepare_message(self, *arguments: Any, **options: Any) -> Message:
+        """Return the message that Kombu describes."""
+        message: Message = super().prepare_message(*arguments, **options, _Message=Message)
+        return message
+
     def basic_publish(  # noqa: PLR0917 - py-amqp's signature
         self,
         msg: Any,
@@ -73,18 +80,44 @@ class Channel(pyamqp.Channel):
             if awaited:
                 self._wait_for_answer(published)
 
-    def send(self, msg: Any, queue: str) -> Published:
-        """Write ``msg`` for ``queue``, which is to be answered: see :meth:`wait_for`.
+    def send_all(self, messages: Iterable[tuple[Any, str, str, bool]]) -> Iterator[Published]:
+        """Write messages (each with exchange, routing key, ``mandatory``), and yield each of them.
 
-        Raises what :meth:`basic_publish` raises where nothing was sent.
+        They go out in few writes, the last one at the end of the iteration. Their answers come to
+        :meth:`wait_for` and :meth:`read_answers`. Raises what :meth:`basic_publish` raises where
+        nothing was sent.
         """
         self._prepare(awaited=True)
-        self._write((0, "", queue, True, False), msg)
-        return self._confirms.published("", queue, msg.properties)
+        try:
+            with self._connection().transport.corked():
+                for msg, exchange, routing_key, mandatory in messages:
+                    self._write((0, exchange, routing_key, mandatory, False), msg)
+                    yield self._confirms.published(exchange, routing_key, msg.properties)
+        except BaseException:
+            # What is counted may not be written, and the broker counts on its own.
+            self._drop_connection()
+            raise
 
     def wait_for(self, published: Published) -> None:
         """Return once the broker holds what was sent; raises as :meth:`basic_publish`."""
         self._wait_for_answer(published)
+
+    def read_answers(self) -> None:
+        """Wait for the broker and take in what it has answered.
+
+        Raises ``TimeoutError`` at the deadline, and the errors of a lost connection or channel. An
+        interrupted wait loses nothing.
+        """
+        if not self._connection().transport.readable(deadline.remaining()):
+            raise TimeoutError("timed out")
+        try:
+            while self._connection().transport.readable():
+                self.connection.blocking_read()
+        except (OSError, exceptions.AMQPError):
+            raise
+        except BaseException:
+            self._drop_connection()
+            raise
 
     basic_publish_confirm = basic_publish
     """What py-amqp puts in the place of ``basic_publish`` for the option ``confirm_publish``."""
@@ -164,12 +197,9 @@ class Channel(pyamqp.Channel):
             # Such as a time limit's signal: half a frame may be read.
             self._drop_connection()
             raise
-        if published.answer is Answer.REFUSED:
-            raise MessageNacked
-        if published.answer is Answer.RETURNED:
-            task_id = published.properties.get("correlation_id")
-            to = destination_of(task_id, published.exchange, published.routing_key)
-            raise Returned(self.connection.client.as_uri(), str(published.return_text), **to)
+        failure = failure_of(published, self.connection.client)
+        if failure is not None:
+            raise failure
 
     def _connection(self) -> Any:
         connection = self.connection
@@ -188,6 +218,7 @@ class Channel(pyamqp.Channel):
 
     def _do_revive(self) -> None:
         # After a channel error the channel is opened anew, and the broker counts from 1 again.
+        self._confirms.close()
         self._confirms = Confirms()
         super()._do_revive()
 
@@ -206,6 +237,20 @@ class Channel(pyamqp.Channel):
         self._confirms.give_back(reply_text, exchange, routing_key, message.properties)
         if self.events.get("basic_return"):
             super()._on_basic_return(reply_code, reply_text, exchange, routing_key, message)
+
+
+def failure_of(published: Published, client: Any) -> BaseException | None:
+    """Return what the answer to what ``client`` has sent means: None where the broker holds it."""
+    if published.answer is Answer.HELD:
+        return None
+    failure: BaseException = RecoverableConnectionError("the broker closed the channel")
+    if published.answer is Answer.REFUSED:
+        failure = MessageNacked()
+    if published.answer is Answer.RETURNED:
+        task_id = published.properties.get("correlation_id")
+        to = destination_of(task_id, published.exchange, published.routing_key)
+        failure = Returned(client.as_uri(), str(published.return_text), **to)
+    return failure
 
 
 def destination_of(task_id: Any, exchange: str, routing_key: str | None) -> dict[str, str | None]:

@@ -17,6 +17,8 @@ class Answer(Enum):
     HELD = "basic.ack"
     REFUSED = "basic.nack"
     RETURNED = "basic.return"
+    CLOSED = "channel.close"
+    """It came before an answer, so the broker does not hold the message."""
 
 
 @dataclass
@@ -58,6 +60,11 @@ class Confirms:
             message = self._waiting.pop(tag, None)
             if message is not None:
                 message.answer = Answer.RETURNED if message.return_text is not None else answer
+
+    def close(self) -> None:
+        """Note that the broker closed the channel: what has no answer will have none."""
+        for message in self._waiting.values():
+            message.answer = Answer.CLOSED
 
     def give_back(
         self, text: str, exchange: str, routing_key: str, properties: Mapping[str, Any]

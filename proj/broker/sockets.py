@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import select
 import socket
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from amqp import transport
@@ -20,6 +21,10 @@ SHORTEST_WAIT_SECONDS = 0.001
 """A wait of zero would make the socket non-blocking, and py-amqp then spins on half a frame."""
 
 
+LARGE_WRITE_BYTES = 65_536
+"""How much is written at once where messages go out together."""
+
+
 class Bounded(transport._AbstractTransport):  # noqa: SLF001 - the base of both of py-amqp's transports
     """Bounds connecting, reading and writing by :mod:`proj.broker.deadline`."""
 
@@ -31,17 +36,32 @@ class Bounded(transport._AbstractTransport):  # noqa: SLF001 - the base of both 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.process_id = os.getpid()
+        self._gathered: bytearray | None = None
 
-    def readable(self) -> bool:
-        """Return whether a read would give something now: a frame, a part of one, or the end."""
+    def readable(self, seconds: float | None = 0.0) -> bool:
+        """Return whether a read would give something: a frame, a part of one, or the end.
+
+        Waits ``seconds`` at most, None for ever.
+        """
         if self._read_buffer:
             return True
         if not hasattr(select, "poll"):
             # eventlet takes it away, and leaves select(), which knows no more than 1,024 files.
-            return bool(select.select([self.sock], [], [], 0)[0])
+            return bool(select.select([self.sock], [], [], seconds)[0])
         waiting = select.poll()
         waiting.register(self.sock, select.POLLIN)
-        return bool(waiting.poll(0))
+        return bool(waiting.poll(None if seconds is None else seconds * 1000))
+
+    @contextmanager
+    def corked(self) -> Iterator[None]:
+        """Gather what the block writes, and write it in large pieces, the last at its end."""
+        self._gathered = bytearray()
+        try:
+            yield
+            gathered, self._gathered = self._gathered, None
+            self.write(bytes(gathered))
+        finally:
+            self._gathered = None
 
     def having_timeout(self, timeout: float | None) -> AbstractContextManager[Any]:
         """Let socket operations of the block take ``timeout`` seconds, or what is left if less."""
@@ -50,6 +70,11 @@ class Bounded(transport._AbstractTransport):  # noqa: SLF001 - the base of both 
 
     def write(self, data: bytes) -> None:
         """Write all of ``data``; raises ``TimeoutError`` where the peer does not read in time."""
+        if self._gathered is not None:
+            self._gathered += data
+            if len(self._gathered) < LARGE_WRITE_BYTES:
+                return
+            data, self._gathered = bytes(self._gathered), bytearray()
         with self.having_timeout(None):
             super().write(data)
 
@@ -98,9 +123,9 @@ class TCPTransport(Bounded, transport.TCPTransport):
 class TLSTransport(Bounded, transport.SSLTransport):
     """An encrypted connection."""
 
-    def readable(self) -> bool:
-        """Return whether a read would give something now, decrypted bytes included."""
-        return bool(self.sock.pending()) or super().readable()
+    def readable(self, seconds: float | None = 0.0) -> bool:
+        """Return whether a read would give something, decrypted bytes included."""
+        return bool(self.sock.pending()) or super().readable(seconds)
 
     def _setup_transport(self) -> None:
         self.connect_timeout = _bounded(self.connect_timeout)

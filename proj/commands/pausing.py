@@ -32,7 +32,7 @@ def pause(context: click.Context, /, by: str | None, as_json: bool) -> None:  # 
     with asked(app) as channel:
         was = pauses.current(channel, settings)
         now = pauses.begin(channel, settings, by or whoever_runs_this())
-    told = _tell(app, settings.name, now)
+        told = _tell(app, channel.connection.client, settings.name, now)
     if as_json:
         show({**_shown(settings.name, now), "was_paused": bool(was), "workers": told})
         return
@@ -51,7 +51,7 @@ def resume(context: click.Context, /, as_json: bool) -> None:  # noqa: FBT001 - 
     settings = work_queue_settings(app)
     with asked(app) as channel:
         was = pauses.end(channel, settings)
-    told = _tell(app, settings.name, None)
+        told = _tell(app, channel.connection.client, settings.name, None)
     if as_json:
         show({**_shown(settings.name, was), "paused": False, "workers": told})
         return
@@ -63,7 +63,7 @@ def resume(context: click.Context, /, as_json: bool) -> None:  # noqa: FBT001 - 
     _echo_told(told)
 
 
-def _tell(app: Any, queue: str, found: Pause | None) -> list[str]:
+def _tell(app: Any, connection: Any, queue: str, found: Pause | None) -> list[str]:
     """Tell every worker at once; return those that answered."""
     answers = app.control.broadcast(
         "work_queue_pause",
@@ -74,6 +74,7 @@ def _tell(app: Any, queue: str, found: Pause | None) -> list[str]:
         },
         reply=True,
         timeout=ANSWER_SECONDS,
+        connection=connection,
     )
     return sorted(
         node for each in answers or () for node, answer in each.items() if "ok" in (answer or ())

@@ -118,7 +118,10 @@ class Copies:
             # All are made before the first is sent: one that cannot be made costs no other.
             messages = [self._message(channel, copy, drop_expiration=True) for copy in copies]
             if isinstance(channel, Channel):
-                sent = [partial(channel.wait_for, channel.send(each, queue)) for each in messages]
+                sent = [
+                    partial(channel.wait_for, channel.send(each, DEFAULT_EXCHANGE, queue))
+                    for each in messages
+                ]
             else:
                 to_queue = (DEFAULT_EXCHANGE, queue, True)
                 sent = [partial(channel.basic_publish, each, *to_queue) for each in messages]

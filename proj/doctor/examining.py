@@ -73,7 +73,7 @@ def _guarded(check: Callable[[Any], Any], reached: Reached) -> Iterator[tuple[st
     except LettersUnreadable as error:
         yield "dead-letter-route-broken", str(error).rstrip(".")
     except ManagementUnavailable as error:
-        yield "management-unreadable", f"{error.url}: {error.reason}"
+        yield "management-unreadable", f"{error.broker}: {error.reason}"
 
 
 def _told(check: Callable[[Any], Any], examined: Any) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from proj.embedded.errors import FileReplaced, NotWritable, WriteLockTimeout, translate
@@ -69,16 +70,11 @@ class Database:
             self._doorbells = Doorbells(self._made_side_folder())
         return self._doorbells
 
-    @contextlib.contextmanager
-    def read(self) -> Iterator[Transaction]:
+    def read(self) -> AbstractContextManager[Transaction]:
         """Give one consistent view of the file."""
-        with self.lock:
-            self._open()
-            with self._transaction("BEGIN") as transaction:
-                yield transaction
+        return self._transaction("BEGIN")
 
-    @contextlib.contextmanager
-    def write(self, *, durable: bool) -> Iterator[Transaction]:
+    def write(self, *, durable: bool) -> AbstractContextManager[Transaction]:
         """Give the right to change the file; everything is committed at the end, or nothing.
 
         A durable commit is on the disk when this returns. Any other survives the death of every
@@ -86,12 +82,7 @@ class Database:
         an acknowledgement, whose loss means one more delivery.
         Raises WriteLockTimeout, DiskFull, or another EmbeddedBrokerError.
         """
-        with self.lock:
-            self._open()
-            with self._writer():
-                self._set_durable(durable=durable)
-                with self._transaction("BEGIN IMMEDIATE") as transaction:
-                    yield transaction
+        return self._transaction("BEGIN IMMEDIATE", durable=durable)
 
     def wake(self, queue_ids: Iterable[int]) -> None:
         """Wake the sessions that consume from the queues; call after the commit."""
@@ -126,7 +117,35 @@ class Database:
         self.lock = threading.RLock()
 
     @contextlib.contextmanager
-    def _writer(self) -> Iterator[None]:
+    def _transaction(self, begin: str, *, durable: bool | None = None) -> Iterator[Transaction]:
+        # One block, since a publish pays for each that it enters.
+        writes = durable is not None
+        with self.lock:
+            connection = self._open()
+            if writes:
+                self._take_turn()
+            try:
+                if durable is not None and durable is not self._durable:
+                    connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                    self._durable = durable
+                connection.execute(begin)
+                self.topology.refresh(connection)
+                yield Transaction(connection, self.topology)
+                connection.execute("COMMIT")
+            except BaseException as error:
+                # What the transaction taught the cache is undone with it.
+                self.topology.forget()
+                if connection.in_transaction:
+                    with contextlib.suppress(sqlite3.Error):
+                        connection.execute("ROLLBACK")
+                if isinstance(error, sqlite3.Error):
+                    raise translate(error, self.path) from error
+                raise
+            finally:
+                if writes:
+                    self.locks.release(WRITER)
+
+    def _take_turn(self) -> None:
         # One process writes or checkpoints at a time. SQLite's own lock would do for writing, but
         # it waits by sleeping up to 100 ms, and SQLite before 3.51.3 can damage the file when a
         # checkpoint and a write of two processes meet (sqlite.org/wal.html, "WAL-reset bug").
@@ -140,49 +159,25 @@ class Database:
                 )
             time.sleep(pause_seconds * random.uniform(0.5, 1.5))  # noqa: S311  not for secrets
             pause_seconds = min(pause_seconds * 1.5, 0.002)
-        try:
-            yield
-        finally:
-            self.locks.release(WRITER)
 
-    @contextlib.contextmanager
-    def _transaction(self, begin: str) -> Iterator[Transaction]:
-        connection = self._connection
-        assert connection is not None  # noqa: S101  opened by the caller
-        try:
-            connection.execute(begin)
-            self.topology.refresh(connection)
-            yield Transaction(connection, self.topology)
-            connection.execute("COMMIT")
-        except BaseException as error:
-            # What the transaction taught the cache is undone with it.
-            self.topology.forget()
-            if connection.in_transaction:
-                with contextlib.suppress(sqlite3.Error):
-                    connection.execute("ROLLBACK")
-            if isinstance(error, sqlite3.Error):
-                raise translate(error, self.path) from error
-            raise
-
-    def _set_durable(self, *, durable: bool) -> None:
-        if durable is not self._durable and self._connection is not None:
-            self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-            self._durable = durable
-
-    def _open(self) -> None:
+    def _open(self) -> sqlite3.Connection:
         if self._connection is not None:
             if self._connection.in_transaction:
                 raise RuntimeError(f"A signal handler used {self.path} in the midst of its use")
             if self._found_identity() != self._identity:
                 self._give_up()
-            return
+            return self._connection
         if self.replaced or (self._identity and self._found_identity() != self._identity):
             self._give_up()
         require_usable(self.path)
-        with self._writer():
+        self._take_turn()
+        try:
             self._connection = open_connection(self.path, self._max_page_count)
+        finally:
+            self.locks.release(WRITER)
         self._durable = True
         self._identity = self._found_identity()
+        return self._connection
 
     def _found_identity(self) -> tuple[int, int] | None:
         try:

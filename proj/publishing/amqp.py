@@ -15,6 +15,7 @@ from proj.errors import SettingsError
 from proj.publishing.delays import delay, leave_delayed_way
 from proj.publishing.pool import drop_after_fork, producers
 from proj.publishing.producer import Producer
+from proj.publishing.task_message import Composer
 from proj.settings import PREFIX, Settings
 
 __all__ = ["AMQP"]
@@ -91,6 +92,8 @@ class AMQP(CeleryAMQP):
                 message = message._replace(sent_event=None)
             else:
                 delay(self.app, producer, message, options)
+            if isinstance(producer, Composer):
+                return producer.keep(send, name, message, options)
             return send(producer, name, message, **options)
 
         return send_task_message

@@ -23,6 +23,9 @@ __all__ = ["as_publish_error", "destination"]
 
 DECLARE = spec.Queue.Declare
 
+NO_ROUTE = 312
+"""The reply code of ``basic.return``, with which the embedded broker refuses."""
+
 LOGIN = (0, 0)
 """The AMQP method that a refused login names: none."""
 
@@ -67,6 +70,7 @@ def _meaning(error: BaseException) -> tuple[type[PublishError], str]:
         return OutcomeUnknown, text
     if isinstance(error, ChannelError) and error.method_sig != LOGIN:
         is_missing = isinstance(error, NotFound) or error.method_sig == DECLARE
-        return (Unroutable if is_missing else Refused), text
+        nowhere = is_missing or error.reply_code == NO_ROUTE
+        return (Unroutable if nowhere else Refused), text
     unanswered = isinstance(error, TimeoutError) and text == "timed out"
     return BrokerUnavailable, "no answer in time" if unanswered else text

@@ -32,8 +32,19 @@ POSITIONAL = tuple(signature(kombu.Producer.publish).parameters)[3:]
 """What may follow ``body`` and ``routing_key`` by position."""
 
 
+class DefaultExchange(Exchange):
+    """The default exchange, of which nothing belongs to a channel."""
+
+    def __call__(self, *_: Any, **__: Any) -> DefaultExchange:
+        """Return itself, where Kombu makes a copy for each channel: that is, for each publish."""
+        return self
+
+
 class Producer(kombu.Producer):
     """What Celery's producer pool holds: Kombu's producer, whose ``publish`` keeps the promise."""
+
+    def __init__(self, channel: Any, exchange: Any = None, *arguments: Any, **options: Any) -> None:
+        super().__init__(channel, exchange or DefaultExchange(), *arguments, **options)
 
     def publish(
         self,
@@ -58,8 +69,8 @@ class Producer(kombu.Producer):
             # A remote control command or its answer: no more lasting than the exchange it goes to.
             options.setdefault("delivery_mode", TRANSIENT_DELIVERY_MODE)
         if not getattr(self.connection, "is_amqp", False):
-            options.update(retry=retry, retry_policy=retry_policy)
-            return self._publish_as_kombu(body, options)
+            again = {"retry": retry, "retry_policy": retry_policy}
+            return self._publish_as_kombu(body, options, again)
         with deadline.within_fallback():
             return self._publish_until_deadline(body, options, retry=retry)
 
@@ -101,9 +112,9 @@ class Producer(kombu.Producer):
             try:
                 return super().publish(body, **options)
             except (BrokerUntrusted, ChannelError) as error:
-                raise self._failure(error, options, perhaps_held=perhaps_held) from error
+                raise self.failure(error, options, perhaps_held=perhaps_held) from error
             except MessageNacked as error:
-                failure = self._failure(error, options, perhaps_held=perhaps_held)
+                failure = self.failure(error, options, perhaps_held=perhaps_held)
                 self._drop_channel()
                 refused_pause = next(refused_pauses, None)
                 if refused_pause is None or (deadline.remaining() or 0.0) <= refused_pause:
@@ -112,28 +123,35 @@ class Producer(kombu.Producer):
                 continue
             except (OSError, exceptions.ConnectionError) as error:
                 perhaps_held = perhaps_held or isinstance(error, Unconfirmed)
-                failure = self._failure(error, options, perhaps_held=perhaps_held)
-                self._drop_connection(unless_blocked=isinstance(error, (Blocked, Unconfirmed)))
+                failure = self.failure(error, options, perhaps_held=perhaps_held)
+                self.drop_connection(unless_blocked=isinstance(error, (Blocked, Unconfirmed)))
                 final = not retry or isinstance(error, (Blocked, IrrecoverableConnectionError))
                 if final or (deadline.remaining() or 0.0) <= pause_seconds:
                     raise failure from error
             time.sleep(pause_seconds)
             pause_seconds = PAUSE_SECONDS
 
-    def _publish_as_kombu(self, body: Any, options: dict[str, Any]) -> Any:
-        connection = self.connection
+    def _publish_as_kombu(self, body: Any, options: dict[str, Any], retry: dict[str, Any]) -> Any:
         try:
             return super().publish(body, **options)
-        except (
-            OperationalError,
-            *connection.connection_errors,
-            *connection.channel_errors,
-        ) as error:
-            raise self._failure(error, options) from error
+        except Exception as error:
+            connection = self.connection
+            lost = (OperationalError, *connection.connection_errors)
+            refused = (MessageNacked, *connection.channel_errors)
+            if not isinstance(error, (*lost, *refused)):
+                raise
+            if not (retry["retry"] and isinstance(error, lost)):
+                raise self.failure(error, options) from error
+        try:
+            # Kombu's way to try again costs something even where nothing fails.
+            return super().publish(body, **options, **retry)
+        except (*lost, *refused) as error:
+            raise self.failure(error, options) from error
 
-    def _failure(
+    def failure(
         self, error: BaseException, options: dict[str, Any], *, perhaps_held: bool = False
     ) -> PublishError:
+        """Return what ``error`` means for the message with these ``options`` of its publish."""
         blocked = getattr(self.connection, "blocked_because", None)
         if blocked and isinstance(error, TimeoutError):
             error = Blocked(blocked)
@@ -150,7 +168,8 @@ class Producer(kombu.Producer):
         self.connection.revive(None)
         self.revive(self.__connection__)
 
-    def _drop_connection(self, *, unless_blocked: bool) -> None:
+    def drop_connection(self, *, unless_blocked: bool) -> None:
+        """Leave a connection that may be broken; the next publish opens another."""
         # A blocked connection that is kept tells of the broker's recovery; one that is dropped
         # stays open on the broker until then, with the message in it.
         if unless_blocked and self.connection.blocked_because:

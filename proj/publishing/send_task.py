@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from celery import Celery
 from celery.utils import uuid
@@ -13,7 +14,10 @@ from kombu.exceptions import OperationalError
 
 from proj.broker import deadline
 from proj.errors import PublishError
-from proj.publishing.failures import as_publish_error
+
+if TYPE_CHECKING:
+    from proj.publishing.task_message import TaskMessage
+    from proj.publishing.template import Templates
 
 __all__ = ["SendTask", "without_outbox"]
 
@@ -54,22 +58,59 @@ class SendTask:
         Raises :class:`proj.errors.PublishError` by then, with the task's id.
         """
         task_id = task_id or uuid()
-        if self.outbox is not None and _has_outbox.get():
-            producer = self.outbox(name, outbox) or producer
+        if not getattr(producer, "composes", False):
+            producer = self.keeper(name, outbox) or producer
         seconds = self.app.amqp.publish_deadline_seconds
         if publish_deadline_seconds is not None:
             seconds = _above_zero(publish_deadline_seconds)
+        with self._sending(task_id, seconds):
+            return self._send_task(
+                name, args, kwargs, countdown, eta, task_id, producer, *arguments, **options
+            )
+
+    def keeper(self, name: str, option: bool | None = None) -> Any:  # noqa: FBT001 - the call's own option
+        """Return the outbox's producer if an open transaction keeps this task, else None."""
+        has_outbox = self.outbox is not None and _has_outbox.get()
+        return self.outbox(name, option) if self.outbox and has_outbox else None
+
+    @cached_property
+    def templates(self) -> Templates:
+        """What makes the messages of plain calls."""
+        # Not at the top: every celery command makes a SendTask, and few of them publish.
+        from proj.publishing.template import Templates  # noqa: PLC0415
+
+        return Templates(self.app)
+
+    def publish(self, message: TaskMessage, task: Any) -> Any:
+        """Publish a message of ``task``, and return the result that its call returns."""
+        ignored = message.options["headers"]["ignore_result"]
+        with (
+            self._sending(message.id, self.app.amqp.publish_deadline_seconds),
+            self.app.amqp.producer_pool.acquire(
+                block=True, timeout=self.templates.setting("broker_pool_acquire_timeout")
+            ) as producer,
+        ):
+            if not ignored:
+                with producer.connection._reraise_as_library_errors():  # noqa: SLF001 - as Celery's send_task
+                    self.app.backend.on_task_call(producer, message.id)
+            message.publish(self.app, producer)
+        result = task.AsyncResult(message.id)
+        result.ignored = ignored
+        return result
+
+    @contextmanager
+    def _sending(self, task_id: str, seconds: float) -> Iterator[None]:
         with deadline.within(seconds):
             try:
-                return self._send_task(
-                    name, args, kwargs, countdown, eta, task_id, producer, *arguments, **options
-                )
+                yield
             except PublishError as error:
                 if error.task_id is not None:
                     raise
                 where = {"task_id": task_id, "queue": error.queue}
                 raise type(error)(error.broker, error.reason, **where) from error
             except OperationalError as error:
+                from proj.publishing.failures import as_publish_error  # noqa: PLC0415 - as above
+
                 broker = self.app.connection_for_write().as_uri()
                 raise as_publish_error(error, broker, {"task_id": task_id}) from error
 

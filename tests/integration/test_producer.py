@@ -45,6 +45,16 @@ def test_count_says_how_many(any_broker: AnyBroker) -> None:
     assert any_broker.waiting() == 3
 
 
+def test_a_large_count_is_sent_many_at_once_with_a_bar(any_broker: AnyBroker) -> None:
+    """From a thousand on it shows how far it is, and how fast it was; all of them wait."""
+    done = run_producer("--count", "1200", broker_url=any_broker.url)
+
+    assert done.returncode == 0, done.stderr
+    assert f"[{'#' * 40}] 1,200 of 1,200 sent" in done.stdout
+    assert "Sent 1,200 messages in" in done.stdout
+    assert any_broker.waiting() == 1200
+
+
 @pytest.mark.parametrize("arguments", [["--count", "-1"], ["--count", "ten"], ["--no-such"]])
 def test_wrong_usage_is_told_in_a_line(arguments: list[str]) -> None:
     """A wrong argument ends with code 2 and the usage, not with a traceback."""

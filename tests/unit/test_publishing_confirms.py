@@ -63,6 +63,17 @@ def test_a_returned_message_is_not_held_although_it_is_confirmed() -> None:
     assert (second.answer, second.return_text) == (Answer.RETURNED, "NO_ROUTE")
 
 
+def test_a_closed_channel_answers_what_had_no_answer() -> None:
+    """What was confirmed stays confirmed; nobody waits for the others for ever."""
+    confirms = Confirms()
+    first, second = publish(confirms, 2)
+    confirms.settle(1, Answer.HELD, multiple=False)
+
+    confirms.close()
+
+    assert (first.answer, second.answer) == (Answer.HELD, Answer.CLOSED)
+
+
 def test_equal_messages_are_returned_one_by_one() -> None:
     """Two messages that nothing tells apart are each returned once, in the order of publishing."""
     confirms = Confirms()

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import click
 
@@ -17,6 +18,7 @@ from proj.commands.status.showing import as_line, as_text
 from proj.commands.status.snapshot import Snapshot
 from proj.commands.status.warning import warnings_of
 from proj.configuration import work_queue_settings
+from proj.errors import BrokerSilent
 
 __all__ = ["status"]
 
@@ -64,10 +66,19 @@ def status(context: click.Context, /, watch: bool, interval: float, as_json: boo
             while True:
                 history.append(found)
                 draw(found, warnings_of(found, limit), history)
-                time.sleep(interval)
-                found = gather(app, found)
+                found = _next(app, found, interval)
     except KeyboardInterrupt:
         context.exit(0)
+
+
+def _next(app: Any, found: Snapshot, interval: float) -> Snapshot:
+    """Return the next snapshot, after however many looks at a broker that is away."""
+    while True:
+        time.sleep(interval)
+        try:
+            return gather(app, found)
+        except BrokerSilent as error:
+            click.echo(str(error), err=True)
 
 
 @contextmanager

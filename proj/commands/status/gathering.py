@@ -48,7 +48,7 @@ def gather(app: Celery, before: Snapshot | None = None) -> Snapshot:
             # Else no worker has been here, and a look declares nothing.
             found.pause = pause.current(channel, settings, before.pause if before else None)
         found.dead_letters.oldest_seconds = _age_of_first_letter(channel, found, before)
-    found.workers = _ask_workers(app, found.work)
+        found.workers = _ask_workers(app, channel.connection.client, found.work)
     if found.work.in_work is None and found.all_answered:
         found.work.in_work = sum(each["in_work"] for each in found.workers.values())
     if settings.management_url:
@@ -138,11 +138,12 @@ def _age_of_first_letter(channel: Any, found: Snapshot, before: Snapshot | None)
     return max(0.0, (found.when - when).total_seconds()) if when else None
 
 
-def _ask_workers(app: Celery, work: QueueState) -> dict[str, dict[str, Any]]:
+def _ask_workers(app: Celery, connection: Any, work: QueueState) -> dict[str, dict[str, Any]]:
     answers = app.control.broadcast(
         "work_queue_status",
         reply=True,
         timeout=ANSWER_SECONDS,
+        connection=connection,
         # Those who are paused consume nothing, and are waited for.
         limit=work.consumers or None,
     )

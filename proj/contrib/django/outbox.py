@@ -68,11 +68,11 @@ class Outbox:
         # One publication for messages that follow each other; another hook keeps its place.
         before = hooks[-1][1] if hooks else None
         together = before.together if isinstance(before, Publication) else []
-        together.append(message.pk)
-        transaction.on_commit(Publication(self, alias, message.pk, together), using=alias)
+        together.append(message)
+        transaction.on_commit(Publication(self, alias, message, together), using=alias)
 
-    def publish(self, ids: list[int], alias: str) -> None:
-        """Publish what the database holds of ``ids``, within ``WORK_QUEUE_OUTBOX_PUBLISH_SECONDS``.
+    def publish(self, messages: list[OutboxMessage], alias: str) -> None:
+        """Publish ``messages`` within ``WORK_QUEUE_OUTBOX_PUBLISH_SECONDS``.
 
         What could not be published stays, for a relay. Raises nothing: the transaction has
         committed, whatever becomes of its tasks now.
@@ -82,7 +82,7 @@ class Outbox:
         sent: list[int] = []
         try:
             with deadline.within(self.settings.outbox_publish_seconds):
-                for message in _held(ids, alias):
+                for message in _committed(messages, alias):
                     if not deadline.remaining():
                         break
                     publish(self.app, message, expects_result=True)
@@ -92,10 +92,10 @@ class Outbox:
                 self._resume_at = monotonic() + PAUSE_SECONDS
             logger.warning(
                 "%d of %d tasks stay in the outbox until a relay has sent them: %s",
-                len(ids) - len(sent), len(ids), error,
+                len(messages) - len(sent), len(messages), error,
             )  # fmt: skip
         except Exception:
-            logger.exception("Tasks %s stay in the outbox until a relay has sent them", ids)
+            logger.exception("Tasks %s stay in the outbox until a relay has sent them", messages)
         if sent:
             self._delete(sent, alias)
 
@@ -123,18 +123,18 @@ class Publication:
 
     outbox: Outbox
     alias: str
-    id: int
-    together: list[int]
+    message: OutboxMessage
+    together: list[OutboxMessage]
 
     def __call__(self) -> None:
         # A test that runs hooks inside its own transaction runs them one by one.
         if connections[self.alias].in_atomic_block:
-            ids = [self.id]
+            messages = [self.message]
         else:
-            ids = self.together.copy()
+            messages = self.together.copy()
             self.together.clear()
-        if ids:
-            self.outbox.publish(ids, self.alias)
+        if messages:
+            self.outbox.publish(messages, self.alias)
 
 
 def databases(settings: Settings) -> list[str]:
@@ -146,8 +146,12 @@ def databases(settings: Settings) -> list[str]:
     return [each for each in (first, *others) if router.allow_migrate_model(each, OutboxMessage)]
 
 
-def _held(ids: list[int], alias: str) -> Iterator[OutboxMessage]:
-    # Read again: a savepoint that was rolled back by hand keeps its hooks, and not its rows.
-    for start in range(0, len(ids), READ_AT_ONCE):
-        part = ids[start : start + READ_AT_ONCE]
+def _committed(messages: list[OutboxMessage], alias: str) -> Iterator[OutboxMessage]:
+    if not connections[alias].savepoint_state:
+        yield from messages
+        return
+    # What a savepoint took with it is still in the list, and Django runs the hooks of one that was
+    # rolled back by hand.
+    for start in range(0, len(messages), READ_AT_ONCE):
+        part = [message.pk for message in messages[start : start + READ_AT_ONCE]]
         yield from OutboxMessage.objects.using(alias).filter(pk__in=part).order_by("pk")

@@ -1,0 +1,141 @@
+"""A task's message, complete and not yet published: what Celery makes of one call.
+
+This is the seam for whoever keeps messages before they are published, such as an outbox:
+``compose`` makes them, ``publish_many`` takes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import kombu
+from celery import Celery, signals
+from kombu.compression import compress
+from kombu.serialization import dumps
+
+__all__ = ["Composer", "TaskMessage", "compose", "encode"]
+
+
+@dataclass(frozen=True)
+class TaskMessage:
+    """One message as ``kombu.Producer.publish(body, **options)`` takes it."""
+
+    task: str
+    """The task's name, which is the sender of Celery's signals."""
+    body: bytes | str
+    """Serialised, and compressed where the task asks for it."""
+    options: dict[str, Any]
+    """Exchange, routing key, headers, AMQP properties; what to declare; whether to try again."""
+    call: Any
+    """What ``body`` holds: ``(args, kwargs, embed)``, as Celery's signals show it."""
+    encoding: tuple[str | None, str | None]
+    """The serializer and the compression that were asked for, as Kombu names them."""
+    queue: str | None = None
+    """Where it goes, as far as the call named a queue."""
+    sent_event: dict[str, Any] | None = None
+    """The fields of its event ``task-sent``, if ``task_send_sent_event`` is on."""
+
+    @property
+    def id(self) -> str:
+        """The task's id."""
+        return str(self.options["correlation_id"])
+
+    def publish(self, app: Celery, producer: Any) -> None:
+        """Publish it with ``producer`` and tell so; raises :class:`proj.errors.PublishError`."""
+        producer.publish(self.body, **self.options)
+        self.tell_published(app, producer)
+
+    def tell_published(self, app: Celery, producer: Any) -> None:
+        """Send ``after_task_publish`` and the event ``task-sent``, as Celery does."""
+        options = self.options
+        where = {name: options[name] for name in ("exchange", "routing_key")}
+        if signals.after_task_publish.receivers:
+            signals.after_task_publish.send(
+                sender=self.task, body=self.call, headers=options["headers"], **where
+            )
+        if self.sent_event:
+            exchange = where["exchange"]
+            self.sent_event.update(
+                where, queue=self.queue, exchange=getattr(exchange, "name", exchange)
+            )
+            again = {name: options[name] for name in ("retry", "retry_policy")}
+            app.amqp._event_dispatcher.publish("task-sent", self.sent_event, producer, **again)  # noqa: SLF001 - as Celery's sender
+
+
+def compose(app: Celery, call: Callable[..., Any]) -> list[TaskMessage]:
+    """Return the messages that ``call(producer=...)`` would publish, and publish none.
+
+    ``call`` is the ``apply_async`` of a task or a signature, with its arguments bound. It runs as
+    ever, signal ``before_task_publish`` included; a group or a chord makes several messages.
+    """
+    composer = Composer(app)
+    call(producer=composer)
+    return composer.messages
+
+
+class Composer(kombu.Producer):
+    """Takes a producer's place, and keeps what Celery hands it."""
+
+    composes = True
+    """The message is not kept in an outbox now."""
+
+    def __init__(self, app: Celery) -> None:
+        super().__init__(None)
+        self._app = app
+        self.messages: list[TaskMessage] = []
+
+    @property
+    def connection(self) -> Any:
+        """A connection to the broker, not opened."""
+        return self._app.pool.connection
+
+    @property
+    def channel(self) -> Any:
+        """A channel, for the result backend ``rpc://`` alone: it declares its queue now."""
+        return self.connection.default_channel
+
+    def keep(
+        self, send: Callable[..., Any], task: str, message: Any, options: dict[str, Any]
+    ) -> None:
+        """Let Celery's ``send`` complete ``message`` up to the moment of publishing."""
+        queue = options.get("queue")
+        if queue is None and options.get("exchange") is None:
+            queue = self._app.amqp.default_queue
+        try:
+            send(self, task, message, **options)
+        except _Complete as complete:
+            body, options = complete.args
+        encoding = options.pop("serializer", None), options.pop("compression", None)
+        self.messages.append(
+            TaskMessage(
+                task,
+                encode(body, encoding, options),
+                options,
+                body,
+                encoding,
+                getattr(queue, "name", queue),
+                message.sent_event,
+            )
+        )
+
+    def publish(self, body: Any, **options: Any) -> Any:
+        """End what Celery does: what follows is done when the message is published."""
+        raise _Complete(body, options)
+
+
+def encode(
+    call: Any, encoding: tuple[str | None, str | None], options: dict[str, Any]
+) -> bytes | str:
+    """Return the body, and say in ``options`` what it is, as ``kombu.Producer.publish`` does."""
+    serializer, compression = encoding
+    options["content_type"], options["content_encoding"], body = dumps(call, serializer=serializer)
+    if compression:
+        body, options["headers"]["compression"] = compress(body, compression)
+    encoded: bytes | str = body
+    return encoded
+
+
+class _Complete(Exception):
+    """Leaves Celery's sender with what it would publish."""

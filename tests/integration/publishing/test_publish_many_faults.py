@@ -1,0 +1,88 @@
+"""Many messages at once over a connection that breaks: each in one outcome, none lost."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from celery import Celery
+from pika import URLParameters
+
+from proj import publish_many
+from proj.errors import OutcomeUnknown
+from proj.publishing.outcomes import NotAllPublished, Outcome, Outcomes
+from tests.integration.publishing.test_publish_many import ids, taken
+from tests.support.proxy import Proxy
+
+MakeApp = Callable[..., Celery]
+
+COUNT = 1000
+
+
+def calls() -> Iterator[Any]:
+    """Yield the calls, each with its number as its task id."""
+    for number in range(COUNT):
+        yield (), {}, {"task_id": str(number)}
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("retry", [True, False])
+def test_a_cut_leaves_each_message_in_one_outcome_and_none_lost(
+    seed: int, *, retry: bool, url: str, make: MakeApp
+) -> None:
+    """The connection ends at a seeded moment, with hundreds of messages under way.
+
+    By default it is opened again, and all messages are confirmed. With ``task_publish_retry`` off
+    it ends there; what is confirmed is held, and publishing the others again loses none.
+    """
+    cut_at = random.Random(seed).randrange(COUNT - 300)  # noqa: S311 - a seeded moment
+    found: list[Outcome] = []
+    failed: list[Outcome] = []
+    with Proxy(URLParameters(url).port) as proxy:
+        app = make(proxy.url(url), task_publish_retry=retry)
+
+        def note_and_cut(outcome: Outcome) -> None:
+            found.append(outcome)
+            if len(found) == cut_at:
+                proxy.cut()
+
+        try:
+            publish_many(calls(), task=app.tasks["echo"], on_outcome=note_and_cut)
+        except NotAllPublished as error:
+            failed = error.outcomes.failed
+
+        assert proxy.connections == 1 + retry, "the connection was not lost"
+        assert [each.message.id for each in found] == [str(number) for number in range(len(found))]
+        assert bool(failed) is not retry
+        assert {each.state for each in failed} <= {"unknown"}
+        if retry:
+            assert len(found) == COUNT
+        publish_many((each.message for each in failed), app=app)
+        publish_many(list(calls())[len(found) :], task=app.tasks["echo"])
+
+        assert set(ids(taken(app))) == {str(number) for number in range(COUNT)}
+
+
+def test_a_broker_that_falls_silent_ends_it_in_time(url: str, make: MakeApp) -> None:
+    """The deadline is for progress: however long the whole takes, a second of silence ends it."""
+    silent_since: list[float] = []
+    with Proxy(URLParameters(url).port) as proxy:
+        app = make(proxy.url(url))
+
+        def silence(outcomes: Outcomes) -> None:
+            if outcomes.total >= COUNT // 2 and not silent_since:
+                proxy.hold_answers()
+                silent_since.append(time.monotonic())
+
+        with pytest.raises(NotAllPublished) as raised:
+            publish_many(calls(), task=app.tasks["echo"], deadline_seconds=1, on_progress=silence)
+        lasted = time.monotonic() - silent_since[0]
+        assert proxy.held_bytes, "the broker answered nothing that was held"
+
+    outcomes = raised.value.outcomes
+    assert 1 <= lasted < 5
+    assert set(outcomes.counts) == {"confirmed", "unknown"}
+    assert isinstance(outcomes.failed[0].error, OutcomeUnknown)

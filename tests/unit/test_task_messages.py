@@ -1,0 +1,197 @@
+"""A message made from a template is the one that Celery makes, or Celery makes it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+import pytest
+from celery import Celery, Task, group, signals
+
+from proj import plugin
+from proj.publishing.task_message import TaskMessage, compose
+
+TASK_ID = "8bf3bd9c-0d1b-4ef0-9e39-0d1b4ef09e39"
+
+CALLS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
+    "no arguments": ((), {}, {}),
+    "text": (("Message 0",), {}, {}),
+    "text with quotes and new lines": (('it\'s "so"\n\\',), {}, {}),
+    "long text": (("x" * 3000,), {"more": "y" * 3000}, {}),
+    "nested": (([1, {"a": (2.5, None)}],), {"b": {"c": [True]}}, {}),
+    "a list of arguments": ([1, 2], {}, {}),
+    "dates and decimals": (
+        (datetime(2030, 1, 2, tzinfo=timezone.utc), Decimal("1.5")),
+        {},
+        {},
+    ),
+    "priority": ((1,), {}, {"priority": 5}),
+    "queue": ((1,), {}, {"queue": "other"}),
+    "exchange and routing key": ((1,), {}, {"exchange": "news", "routing_key": "a.b"}),
+    "pickle": (({1, 2},), {}, {"serializer": "pickle"}),
+    "compression": (("x" * 500,), {}, {"compression": "gzip"}),
+    "time limits": ((1,), {}, {"time_limit": 9, "soft_time_limit": 8}),
+    "kept result": ((1,), {}, {"ignore_result": False}),
+    "transient": ((1,), {}, {"delivery_mode": 1}),
+    "not mandatory": ((1,), {}, {"mandatory": False}),
+}
+
+
+def make_app(**configuration: Any) -> Celery:
+    """Return an app with the plug-in, a task, and no broker that would answer."""
+    app = Celery("messages", broker="amqp://127.0.0.1:1//", set_as_current=False)
+    app.conf.update(task_create_missing_queues=True, **configuration)
+    plugin.install(app)
+
+    @app.task(shared=False, name="echo", typing=False)
+    def echo(*args: Any, **kwargs: Any) -> Any:
+        return args, kwargs
+
+    return app
+
+
+def by_template(app: Celery, args: Any, kwargs: Any, **options: Any) -> TaskMessage | None:
+    """Return the message that the template of an earlier call makes, None where Celery must."""
+    templates, task = app.send_task.templates, app.tasks["echo"]
+    templates.message(task, ("another",), {"call": 1}, None, dict(options))
+    made: TaskMessage | None = templates.message(task, args, kwargs, TASK_ID, options)
+    return made
+
+
+def by_celery(app: Celery, args: Any, kwargs: Any, **options: Any) -> TaskMessage:
+    """Return the message that Celery alone makes."""
+    call = app.tasks["echo"].apply_as_celery
+    (message,) = compose(app, partial(call, args, kwargs, task_id=TASK_ID, **options))
+    return message
+
+
+def note_celerys_own(monkeypatch: pytest.MonkeyPatch, app: Celery) -> list[str]:
+    """Return a list to which each message that Celery makes adds a name."""
+    made: list[str] = []
+    create = app.amqp.create_task_message
+
+    def create_and_note(task_id: str, name: str, *args: Any, **options: Any) -> Any:
+        made.append(name)
+        return create(task_id, name, *args, **options)
+
+    monkeypatch.setattr(app.amqp, "create_task_message", create_and_note)
+    return made
+
+
+@pytest.mark.parametrize("events", [False, True])
+@pytest.mark.parametrize("call", CALLS)
+def test_a_template_makes_what_celery_makes(
+    call: str, *, events: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Body, headers in their order, properties, destination and event are equal."""
+    app = make_app(task_send_sent_event=events)
+    args, kwargs, options = CALLS[call]
+    made_by_celery = note_celerys_own(monkeypatch, app)
+    found = by_template(app, args, kwargs, **options)
+
+    assert made_by_celery == ["echo"], "Celery made another than the first message"
+    wanted = by_celery(app, args, kwargs, **options)
+    assert found == wanted
+    assert found is not None
+    assert list(found.options["headers"]) == list(wanted.options["headers"])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"countdown": 5},
+        {"eta": datetime(2030, 1, 1, tzinfo=timezone.utc)},
+        {"expires": 60},
+        {"headers": {"tenant": 7}},
+        {"chain": []},
+        {"group_id": "of one message"},
+        {"reply_to": "somebody"},
+        {"publish_deadline_seconds": 2},
+        {"queue": ["no", "constant"]},
+    ],
+    ids=lambda options: next(iter(options)),
+)
+def test_what_may_differ_from_message_to_message_is_left_to_celery(options: dict[str, Any]) -> None:
+    """No template is used for an option whose meaning may change between two calls."""
+    app = make_app()
+
+    assert app.send_task.templates.message(app.tasks["echo"], (), {}, None, options) is None
+
+
+def test_a_route_that_looks_at_the_arguments_is_asked_each_time() -> None:
+    """A router function sends each message to the queue that its arguments say."""
+
+    def by_argument(_name: str, args: Any, *_: Any, **__: Any) -> dict[str, str]:
+        return {"queue": args[0]}
+
+    app = make_app(task_routes=(by_argument,))
+    templates, echo = app.send_task.templates, app.tasks["echo"]
+
+    first = templates.message(echo, ("one",), {}, None, {})
+
+    assert first.queue == "one"
+    assert templates.message(echo, ("two",), {}, None, {}) is None
+    assert by_celery(app, ("two",), {}).queue == "two"
+
+
+def test_a_changed_setting_counts_for_the_next_message() -> None:
+    """What a template keeps of the configuration goes with the configuration."""
+    app = make_app()
+    assert by_template(app, (1,), {}).sent_event is None  # type: ignore[union-attr]
+
+    app.conf.task_send_sent_event = True
+    assert by_template(app, (1,), {}).sent_event is not None  # type: ignore[union-attr]
+    app.conf.task_always_eager = True
+    assert by_template(app, (1,), {}) is None
+    assert app.tasks["echo"].delay(1).get() == ((1,), {})
+
+
+def test_whoever_listens_or_wraps_sees_each_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a receiver of ``before_task_publish``, or a wrapped method, Celery makes them all."""
+    app = make_app()
+    assert by_template(app, (1,), {}) is not None
+
+    def add_header(headers: dict[str, Any], **_: Any) -> None:
+        headers["trace"] = "1"
+
+    signals.before_task_publish.connect(add_header)
+    try:
+        assert by_template(app, (1,), {}) is None
+        assert by_celery(app, (1,), {}).options["headers"]["trace"] == "1"
+    finally:
+        signals.before_task_publish.disconnect(add_header)
+
+    celerys = Task.apply_async
+
+    def traced(self: Any, *args: Any, **options: Any) -> Any:
+        return celerys(self, *args, **options)
+
+    monkeypatch.setattr(Task, "apply_async", traced)
+    assert by_template(app, (1,), {}) is None
+
+
+def test_arguments_that_the_task_does_not_take_are_refused_at_the_call() -> None:
+    """A template checks the arguments as Celery does."""
+    app = make_app()
+
+    @app.task(shared=False, name="one")
+    def one(value: Any) -> Any:
+        return value
+
+    templates = app.send_task.templates
+    templates.message(one, (1,), {}, None, {})
+    with pytest.raises(TypeError, match="takes 1 positional argument"):
+        templates.message(one, (1, 2), {}, None, {})
+
+
+def test_a_group_makes_a_message_for_each_of_its_tasks() -> None:
+    """``compose`` returns all messages of a call and publishes none: no broker answers here."""
+    app = make_app()
+    echo = app.tasks["echo"]
+
+    messages = compose(app, group(echo.s(number) for number in range(3)).apply_async)
+
+    assert [message.call[0] for message in messages] == [(0,), (1,), (2,)]
+    assert len({message.options["headers"]["group"] for message in messages}) == 1
