@@ -36,6 +36,8 @@ class TaskMessage:
     """Where it goes, as far as the call named a queue."""
     sent_event: dict[str, Any] | None = None
     """The fields of its event ``task-sent``, if ``task_send_sent_event`` is on."""
+    keeper: Any = None
+    """The outbox's producer, if an open database transaction keeps the message."""
 
     @property
     def id(self) -> str:
@@ -64,13 +66,14 @@ class TaskMessage:
             app.amqp._event_dispatcher.publish("task-sent", self.sent_event, producer, **again)  # noqa: SLF001 - as Celery's sender
 
 
-def compose(app: Celery, call: Callable[..., Any]) -> list[TaskMessage]:
+def compose(app: Celery, call: Callable[..., Any], *, is_outbox: bool = False) -> list[TaskMessage]:
     """Return the messages that ``call(producer=...)`` would publish, and publish none.
 
     ``call`` is the ``apply_async`` of a task or a signature, with its arguments bound. It runs as
-    ever, signal ``before_task_publish`` included; a group or a chord makes several messages.
+    ever, signal ``before_task_publish`` included; a group or a chord makes several messages. For an
+    outbox a delay stays an ETA, since what is left of it is known when the message is published.
     """
-    composer = Composer(app)
+    composer = Composer(app, is_outbox=is_outbox)
     call(producer=composer)
     return composer.messages
 
@@ -81,8 +84,9 @@ class Composer(kombu.Producer):
     composes = True
     """The message is not kept in an outbox now."""
 
-    def __init__(self, app: Celery) -> None:
+    def __init__(self, app: Celery, *, is_outbox: bool) -> None:
         super().__init__(None)
+        self.is_outbox = is_outbox
         self._app = app
         self.messages: list[TaskMessage] = []
 
