@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import kombu
@@ -60,10 +59,9 @@ class OneByOne:
         self._unsent.extend(chunk)
         self._advance(CHUNK)
 
-    def finish(self, seconds: float | None = None) -> None:
-        """Give every message its outcome, within ``seconds`` if they are given."""
-        with nullcontext() if seconds is None else deadline.within(seconds):
-            self._advance(0)
+    def finish(self) -> None:
+        """Give every message its outcome."""
+        self._advance(0)
 
     def _advance(self, unanswered: int) -> None:  # noqa: ARG002 - for those that send ahead
         self._publish_singly()
@@ -106,13 +104,14 @@ class InTransactions(OneByOne):
 
     def _commit(self) -> None:
         batch = self.producer.channel.create_publish_batch(CHUNK + 1)
-        encode = Encoder(self.producer)
+        encode = Encoder(self.app, self.producer)
         for message in self._unsent:
             batch.publish(*encode(message))
         batch.flush()
-        committed, self._unsent = self._unsent, deque()
+        committed = list(self._unsent)
+        while self._unsent:
+            self.outcomes.add(self._unsent.popleft())
         for message in committed:
-            self.outcomes.add(message)
             message.tell_published(self.app, self.producer)
 
 
@@ -134,7 +133,7 @@ class Pipelined(OneByOne):
 
     def _send(self) -> None:
         with deadline.within(self.seconds):
-            encode = Encoder(self.producer)
+            encode = Encoder(self.app, self.producer)
             # All of them before the first is sent, since what is declared is waited for.
             encoded = [encode(message) for message in self._unsent]
             for published in self.producer.channel.send_all(encoded):
@@ -191,16 +190,18 @@ class Pipelined(OneByOne):
 class Encoder:
     """Makes of a message what Kombu's producer hands to a channel, and declares what it needs."""
 
-    def __init__(self, producer: Any) -> None:
-        self._declare = producer.maybe_declare
+    def __init__(self, app: Celery, producer: Any) -> None:
+        self._app = app
+        self._producer = producer
         self.prepare_message = producer.channel.prepare_message
         # Kombu publishes to this object, which is as much of a channel as it uses.
         self._kombu = kombu.Producer(self, DefaultExchange())
 
     def __call__(self, message: TaskMessage) -> tuple[Any, str, str, bool]:
         """Return the channel's message, its exchange, its routing key, and whether mandatory."""
+        message.expect_result(self._app, self._producer)
         for entity in message.options.get("declare") or ():
-            self._declare(entity)
+            self._producer.maybe_declare(entity)
         options = {**message.options, "declare": None, "retry": False}
         encoded: tuple[Any, str, str, bool] = self._kombu.publish(message.body, **options)
         return encoded

@@ -8,6 +8,7 @@ from celery.app.task import Task as CeleryTask
 from celery.exceptions import Reject
 
 from proj.errors import WorkQueueError
+from proj.publishing.send_task import SendTask
 
 __all__ = ["Task"]
 
@@ -32,8 +33,9 @@ class Task(CeleryTask):
 
         Raises :class:`proj.errors.PublishError`.
         """
-        if not (producer or link or link_error or shadow):
-            send_task = self.app.send_task
+        send_task = self.app.send_task
+        plain = not (producer or link or link_error or shadow)
+        if plain and isinstance(send_task, SendTask):
             message = send_task.templates.message(self, args, kwargs, task_id, options)
             if message is not None:
                 return send_task.publish(message, self)
