@@ -143,48 +143,51 @@ class Pipelined(OneByOne):
         while True:
             # What has been answered so far may have been read before, by sending.
             while self._under_way and self._under_way[0][1].answer is not None:
-                self._note_answer(*self._under_way.popleft())
+                self._settle_first(self._answered(*self._under_way[0]))
             if len(self._under_way) <= unanswered:
                 return
             with deadline.within(self.seconds):
                 self.producer.channel.read_answers()
 
-    def _note_answer(self, message: TaskMessage, published: Published) -> None:
-        if published.answer is Answer.CLOSED and self.ended is None:
-            # One of the messages under way is at fault: singly, each gets its own answer.
-            self.outcomes.add(message, self._publish_again(message))
-            return
+    def _answered(self, message: TaskMessage, published: Published) -> PublishError | None:
+        """Return what the broker's answer means; None where it holds the message."""
         failure = failure_of(published)
-        if failure is not None:
-            self.outcomes.add(message, self.producer.failure(failure, message.options))
-            return
-        self.outcomes.add(message)
-        message.tell_published(self.app, self.producer)
+        if failure is None:
+            return None
+        if published.answer is Answer.CLOSED:
+            # One of the messages under way is at fault: singly, each gets its own answer.
+            return self._publish_again(message, str(failure))
+        refused: PublishError = self.producer.failure(failure, message.options)
+        return refused
+
+    def _settle_first(self, error: PublishError | None) -> None:
+        message, published = self._under_way.popleft()
+        self.outcomes.add(message, error)
+        if published.answer is Answer.HELD:
+            message.tell_published(self.app, self.producer)
 
     def _recover(self, error: BaseException) -> None:
         """Publish again, singly, what was under way; or end, where the broker does not answer."""
         if not isinstance(error, ChannelError):
             self.producer.drop_connection(unless_blocked=True)
         while self._under_way:
-            message, published = self._under_way.popleft()
+            message, published = self._under_way[0]
             if published.answer is not None:
-                self._note_answer(message, published)
+                self._settle_first(self._answered(message, published))
                 continue
-            failure = self.producer.failure(error, message.options)
+            reason = self.producer.failure(error, message.options).reason
             if isinstance(error, TimeoutError) or not message.options["retry"]:
-                self.ended = self.ended or failure.reason
-            if self.ended is None:
-                again = self._publish_again(message)
-            else:
-                again = self._error(OutcomeUnknown, message, failure.reason)
-            self.outcomes.add(message, again)
+                self.ended = self.ended or reason
+            self._settle_first(self._publish_again(message, reason))
 
-    def _publish_again(self, message: TaskMessage) -> PublishError | None:
-        """Publish singly what the broker may hold already: where it refuses now, nobody knows."""
-        error = self._publish_one(message)
-        if error is None or isinstance(error, Unroutable):
-            return error
-        return self._error(OutcomeUnknown, message, error.reason)
+    def _publish_again(self, message: TaskMessage, reason: str) -> PublishError | None:
+        """Publish singly what the broker may hold already; ``reason`` is why nobody knows."""
+        error = None
+        if self.ended is None:
+            error = self._publish_one(message)
+            if error is None or isinstance(error, Unroutable):
+                return error
+        return self._error(OutcomeUnknown, message, error.reason if error else reason)
 
 
 class Encoder:
