@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from itertools import chain, islice
@@ -22,7 +22,7 @@ from proj.publishing.task_message import TaskMessage, compose
 __all__ = ["publish_many"]
 
 FAREWELL_SECONDS = 1.0
-"""After Ctrl-C: how long the broker may take to confirm what is sent already."""
+"""After Ctrl-C: how long the broker may take to confirm what was taken already."""
 
 
 def publish_many(
@@ -50,8 +50,8 @@ def publish_many(
 
     Raises :class:`NotAllPublished` with the outcomes where a message is not confirmed: at the end,
     or as soon as the broker is lost, or after ``failures_limit`` of them; :class:`Interrupted` with
-    the outcomes after Ctrl-C. What else ``apply_async`` raises for a call is raised, after what was
-    sent before is confirmed.
+    the outcomes after Ctrl-C. What else ``apply_async`` raises for a call, and what the iterable
+    raises, is raised after all that came before is confirmed.
     """
     calls = iter(calls)
     if app is None:
@@ -62,20 +62,24 @@ def publish_many(
     outcomes = Outcomes(on_outcome=on_outcome)
     messages = _messages(app, calls, task)
     with _way(app, outcomes, seconds) as way:
+        chunk: list[TaskMessage] = []
         try:
             while not way.ended and len(outcomes.failed) < failures_limit:
-                chunk = list(islice(messages, CHUNK))
+                chunk.extend(islice(messages, CHUNK))
                 if not chunk:
                     break
-                way.publish(chunk)
+                taken, chunk = chunk, []
+                way.publish(taken)
                 if on_progress is not None:
                     on_progress(outcomes)
             way.finish()
-        except KeyboardInterrupt:
-            way.finish(FAREWELL_SECONDS)
-            raise Interrupted(outcomes) from None
-        except BaseException:
-            way.finish()
+        except BaseException as error:
+            interrupted = isinstance(error, KeyboardInterrupt)
+            with deadline.within(FAREWELL_SECONDS) if interrupted else nullcontext():
+                way.publish(chunk)
+                way.finish()
+            if interrupted:
+                raise Interrupted(outcomes) from None
             raise
     if on_progress is not None:
         on_progress(outcomes)

@@ -46,8 +46,15 @@ class TaskMessage:
 
     def publish(self, app: Celery, producer: Any) -> None:
         """Publish it with ``producer`` and tell so; raises :class:`proj.errors.PublishError`."""
+        self.expect_result(app, producer)
         producer.publish(self.body, **self.options)
         self.tell_published(app, producer)
+
+    def expect_result(self, app: Celery, producer: Any) -> None:
+        """Let the result backend make ready for the task's result, as Celery does before."""
+        if not self.options["headers"].get("ignore_result"):
+            with producer.connection._reraise_as_library_errors():  # noqa: SLF001 - as Celery's send_task
+                app.backend.on_task_call(producer, self.id)
 
     def tell_published(self, app: Celery, producer: Any) -> None:
         """Send ``after_task_publish`` and the event ``task-sent``, as Celery does."""
