@@ -25,6 +25,10 @@ imports = ["tasks.messages", "tasks.webhooks"]
 # work_queue_attempts_limit = 5              # begun that often, it is dead-lettered
 # work_queue_dead_letter_failures = True     # False: a task that failed for good is acknowledged
 
+# --- Dead letters -------------------------------------------------------------------------------
+# work_queue_dead_letters_keep_seconds = None   # 30 * 86400: older ones are removed, and logged
+# work_queue_dead_letters_keep_count = None     # 10000: the newest of them are kept
+
 # --- Workers ------------------------------------------------------------------------------------
 # work_queue_stop_grace_seconds = 25         # after SIGTERM; what is unfinished then goes back
 # work_queue_stall_seconds = 30              # idle, with messages waiting: connect again
@@ -34,6 +38,9 @@ imports = ["tasks.messages", "tasks.webhooks"]
 
 # --- Results: none are kept unless a backend is named -------------------------------------------
 # result_backend = "rpc://"
+
+# --- What only RabbitMQ's management API can tell: alarms, members, policies ---------------------
+# work_queue_management_url = "http://user:password@host:15672"
 
 # --- What Flower sees ---------------------------------------------------------------------------
 worker_send_task_events = True

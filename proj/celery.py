@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 from celery import Celery
 
 from proj import plugin
 
 app = Celery("proj")
-app.config_from_object("celeryconfig")
+if "DJANGO_SETTINGS_MODULE" in os.environ:
+    app.config_from_object("django.conf:settings", namespace="CELERY")
+    app.autodiscover_tasks()
+else:
+    app.config_from_object("celeryconfig")
 plugin.install(app)

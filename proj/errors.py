@@ -4,59 +4,83 @@ WorkQueueError
 ├── SettingsError            the configuration is wrong; all problems in one text
 ├── QueueMismatch            a queue exists with other properties than the configuration says
 ├── LoginRefused             the broker knows neither this account nor its virtual host
+├── PermissionRefused        the broker does not let the account do what a worker does
 ├── DelaysRefused            the broker does not let us declare what delayed tasks need
+├── BrokerSilent             the broker was asked, and refused or did not answer
 ├── LettersUnreadable        the dead-letter queue cannot be read; nothing was changed
 ├── NoSuchLetter             no dead letter has an id that begins so
 ├── AmbiguousLetter          the ids of several dead letters begin so
 ├── ReplayStopped            some dead letters were replayed, and the rest is where it was
 ├── LetterFileUnusable       a file of dead letters cannot be written, or read
+├── ManagementUnavailable    the management API does not answer, or refuses the account
 └── PublishError             a message was not published for sure (also kombu's OperationalError)
     ├── BrokerUnavailable    no connection, or a broker that takes no messages; nothing was sent
+    │   └── BrokerUntrusted  TLS was refused by one side: a certificate, or no TLS at all
     ├── Unroutable           no queue took the message
     ├── Refused              the broker said no: the queue is full, or a limit is exceeded
+    ├── Unwritable           a property cannot be written as AMQP; nothing was sent
     └── OutcomeUnknown       sent, but not answered in time: the broker may hold it or not
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from celery.exceptions import ImproperlyConfigured
+from click import ClickException
 from kombu.exceptions import OperationalError
 
 __all__ = [
     "AmbiguousLetter",
+    "BrokerSilent",
     "BrokerUnavailable",
+    "BrokerUntrusted",
     "DelaysRefused",
     "LetterFileUnusable",
     "LettersUnreadable",
     "LoginRefused",
+    "ManagementUnavailable",
     "NoSuchLetter",
     "OutcomeUnknown",
+    "PermissionRefused",
     "PublishError",
     "QueueMismatch",
     "Refused",
     "ReplayStopped",
     "SettingsError",
     "Unroutable",
+    "Unwritable",
     "WorkQueueError",
 ]
 
 
 class WorkQueueError(Exception):
-    """The root of every error of this package."""
+    """The root of every error of this package; it pickles, which Celery asks of an error."""
+
+    _made_of: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def __new__(cls, *arguments: Any, **options: Any) -> Any:
+        """Remember what the error is made of."""
+        error = super().__new__(cls)
+        error._made_of = arguments, options
+        return error
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        arguments, options = self._made_of
+        return partial(type(self), **options), arguments
 
 
-class SettingsError(WorkQueueError, ImproperlyConfigured):
-    """The configuration is wrong: a line for each problem, with key, expectation and value."""
+class SettingsError(WorkQueueError, ImproperlyConfigured, ClickException):
+    """The configuration is wrong: a line for each problem, with key, expectation and value.
+
+    Each of Celery's commands ends with this text and code 1, as with click's own errors.
+    """
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(["The work queue's settings are wrong:", *self.problems]))
-
-    def __reduce__(self) -> tuple[type[SettingsError], tuple[tuple[str, ...]]]:
-        return type(self), (self.problems,)
 
 
 class QueueMismatch(WorkQueueError):
@@ -66,53 +90,64 @@ class QueueMismatch(WorkQueueError):
     """
 
     def __init__(self, queue: str, argument: str, wanted: str, found: str) -> None:
-        self.queue = queue
-        self.argument = argument
-        self.wanted = wanted
-        self.found = found
+        self.queue, self.argument = queue, argument
+        self.wanted, self.found = wanted, found
         super().__init__(
-            f"The queue {queue!r} exists with {argument} = {found}, "
-            f"but this configuration asks for {wanted}. Nothing was changed. "
-            f"Either fit the configuration to the queue (work_queue_ownership, work_queue_type; "
-            f'"policy" takes a queue that a plain client declared), '
-            f"or, once the queue is empty, delete it on the broker "
-            f"(rabbitmqctl delete_queue {queue}) and start again."
+            f"The queue {queue!r} exists with {argument} = {found}, but this configuration asks "
+            f"for {wanted}. Nothing was changed. Either fit the configuration to the queue "
+            f'(work_queue_ownership, work_queue_type; "policy" takes a queue that a plain client '
+            f"declared), or, once the queue is empty, delete it on the broker (rabbitmqctl "
+            f"delete_queue {queue}) and start again."
         )
 
-    def __reduce__(self) -> tuple[type[QueueMismatch], tuple[str, str, str, str]]:
-        return type(self), (self.queue, self.argument, self.wanted, self.found)
+
+class _BrokerRefusal(WorkQueueError):
+    """``broker`` (its password masked) refused something, and gave a ``reason``."""
+
+    told = ""
+
+    def __init__(self, broker: str, reason: str) -> None:
+        self.broker = broker
+        self.reason = reason
+        super().__init__(self.told.format(broker=broker, reason=reason.rstrip(".")))
 
 
-class LoginRefused(WorkQueueError):
+class LoginRefused(_BrokerRefusal):
     """The broker refused the account, or its access to the virtual host."""
 
-    def __init__(self, broker: str, reason: str) -> None:
-        self.broker = broker
-        self.reason = reason
-        super().__init__(
-            f"The broker {broker} refused the login: {reason}. Correct the account, its password "
-            f"or the virtual host in CELERY_BROKER_URL, or give the account access "
-            f"(rabbitmqctl add_user, add_vhost, set_permissions)."
-        )
-
-    def __reduce__(self) -> tuple[type[LoginRefused], tuple[str, str]]:
-        return type(self), (self.broker, self.reason)
+    told = (
+        "The broker {broker} refused the login: {reason}. Correct the account, its password "
+        "or the virtual host in CELERY_BROKER_URL, or give the account access "
+        "(rabbitmqctl add_user, add_vhost, set_permissions)."
+    )
 
 
-class DelaysRefused(WorkQueueError):
+class PermissionRefused(_BrokerRefusal):
+    """The broker knows the account, and does not let it do what a worker does."""
+
+    told = (
+        "The broker {broker} does not permit what a worker does: {reason}. Give the account "
+        "a worker's permissions (rabbitmqctl set_permissions, docs/permissions-and-tls.md)."
+    )
+
+
+class DelaysRefused(_BrokerRefusal):
     """The broker does not let this account declare what delayed tasks need."""
 
-    def __init__(self, broker: str, reason: str) -> None:
-        self.broker = broker
-        self.reason = reason
-        super().__init__(
-            f"The broker {broker} refused what delayed tasks need: {reason}. "
-            f"Let its account configure, write and read 'celery_delayed_.*' and the work queue "
-            f"(rabbitmqctl set_permissions)."
-        )
+    told = (
+        "The broker {broker} refused what delayed tasks need: {reason}. Let its account configure, "
+        "write and read 'celery_delayed_.*' and the work queue (rabbitmqctl set_permissions)."
+    )
 
-    def __reduce__(self) -> tuple[type[DelaysRefused], tuple[str, str]]:
-        return type(self), (self.broker, self.reason)
+
+class BrokerSilent(_BrokerRefusal):
+    """The broker did not tell what a command asked, or do what it wanted."""
+
+    told = (
+        "The broker {broker} refused, or did not answer: {reason}. "
+        "See that it runs and has no alarm, and that CELERY_BROKER_URL names it, with an "
+        "account that may configure, write and read the queues."
+    )
 
 
 class LettersUnreadable(WorkQueueError):
@@ -120,9 +155,9 @@ class LettersUnreadable(WorkQueueError):
 
     def __init__(self, queue: str, broker: str, reason: str) -> None:
         super().__init__(
-            f"The dead letters in {queue!r} on {broker} cannot be read: {reason.rstrip('.')}. "
-            f"See that CELERY_BROKER_URL names the broker, and WORK_QUEUE_NAME the work queue; "
-            f"a worker declares both queues as it starts."
+            f"The dead letters in {queue!r} on {broker} cannot be read: {reason.rstrip('.')}. See "
+            f"that CELERY_BROKER_URL names the broker, and WORK_QUEUE_NAME the work queue; a "
+            f"worker declares both queues as it starts."
         )
 
 
@@ -162,6 +197,16 @@ class LetterFileUnusable(WorkQueueError):
         super().__init__(f"The file {path!r} cannot be used: {reason}. No dead letter was removed.")
 
 
+class ManagementUnavailable(_BrokerRefusal):
+    """The broker's management API does not answer, or not to this account."""
+
+    told = (
+        "The management API at {broker} cannot be read: {reason}. See that "
+        "work_queue_management_url names it (http://host:15672), with an account that has "
+        "the tag monitoring (rabbitmqctl set_user_tags)."
+    )
+
+
 class PublishError(WorkQueueError, OperationalError):
     """A message may not be on the broker; says which message, which broker, and what to do.
 
@@ -183,25 +228,17 @@ class PublishError(WorkQueueError, OperationalError):
     ) -> None:
         self.broker = broker
         self.reason = " ".join(reason.split())
-        self.task_id = task_id
-        self.queue = queue
-        self.exchange = exchange
-        self.routing_key = routing_key
-        text = f"{self.happened} {self.next_step}"
+        self.task_id, self.queue = task_id, queue
+        self.exchange, self.routing_key = exchange, routing_key
+        to_exchange = f"exchange {exchange!r} with routing key {routing_key!r}"
         super().__init__(
-            text.format(
+            f"{self.happened} {self.next_step}".format(
                 broker=broker,
                 reason=self.reason.rstrip("."),
                 message=f"task {task_id}" if task_id else "the message",
-                destination=_destination(queue, exchange, routing_key),
+                destination=to_exchange if queue is None else f"queue {queue!r}",
             )
         )
-
-    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
-        where = {
-            name: getattr(self, name) for name in ("task_id", "queue", "exchange", "routing_key")
-        }
-        return _rebuild, (type(self), self.broker, self.reason, where)
 
 
 class BrokerUnavailable(PublishError):
@@ -211,6 +248,17 @@ class BrokerUnavailable(PublishError):
     next_step = (
         "So {message} was not sent. See that the broker runs and has no alarm, and that "
         "CELERY_BROKER_URL names it, with an account and a virtual host that it knows."
+    )
+
+
+class BrokerUntrusted(BrokerUnavailable):
+    """The broker's certificate does not prove that it is the one, or it refused ours, or TLS."""
+
+    happened = "No TLS connection to the broker {broker}: {reason}."
+    next_step = (
+        "Nothing was sent, and nothing goes without TLS. See that the broker's certificate is in "
+        "date, names the host in CELERY_BROKER_URL, and is signed by the authority in ca_certs "
+        "(broker_use_ssl); and that the broker takes this one's certfile."
     )
 
 
@@ -225,7 +273,20 @@ class Refused(PublishError):
     """The broker refused the message: the queue is full, or a limit is exceeded."""
 
     happened = "The broker {broker} refused {message} for {destination}: {reason}."
-    next_step = "It is not queued. Let workers make room, or raise the limit, and publish it again."
+    next_step = (
+        "It is not queued. Let workers make room, raise the limit, or give the account access "
+        "(rabbitmqctl set_permissions), and publish it again."
+    )
+
+
+class Unwritable(PublishError, ValueError):
+    """A property of the message cannot be written as AMQP 0-9-1: nothing was sent."""
+
+    happened = "Cannot write {message} for {destination} on {broker} as AMQP: {reason}."
+    next_step = (
+        "So it was not sent. Correct the call: a priority is 0 to 255, a routing key or another "
+        "text property has at most 255 bytes, and headers hold numbers, text, dates, lists, dicts."
+    )
 
 
 class OutcomeUnknown(PublishError):
@@ -236,15 +297,3 @@ class OutcomeUnknown(PublishError):
         "It may be queued or not. Publish it again with the same task id: "
         "then it runs at least once, and perhaps twice."
     )
-
-
-def _destination(queue: str | None, exchange: str | None, routing_key: str | None) -> str:
-    if queue is not None:
-        return f"queue {queue!r}"
-    return f"exchange {exchange!r} with routing key {routing_key!r}"
-
-
-def _rebuild(
-    kind: type[PublishError], broker: str, reason: str, where: dict[str, str | None]
-) -> PublishError:
-    return kind(broker, reason, **where)

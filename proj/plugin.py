@@ -6,12 +6,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from celery import Celery
 
 from proj import configuration, embedded
 from proj.publishing.send_task import SendTask
 
 __all__ = ["install"]
+
+TASKS = {
+    Celery.task_cls: "proj.publishing.task:Task",
+    "celery.contrib.django.task:DjangoTask": "proj.contrib.django.task:Task",
+}
+"""The base class of Celery's own -> ours; an app's own base class stays as it is."""
 
 
 def install(app: Celery) -> None:
@@ -24,8 +32,15 @@ def install(app: Celery) -> None:
     embedded.register()
     app.amqp_cls = "proj.publishing.amqp:AMQP"
     vars(app).pop("amqp", None)  # cached, where the app has published before
-    if app.task_cls == Celery.task_cls:
-        app.task_cls = "proj.publishing.task:Task"
+    app.task_cls = TASKS.get(app.task_cls, app.task_cls)
     if not isinstance(app.send_task, SendTask):
         app.send_task = SendTask(app)
     configuration.supply(app)
+    app.__reduce__ = lambda: (_rebuild, vars(Celery)["__reduce__"](app))
+
+
+def _rebuild(build: Any, arguments: Any) -> Celery:
+    """Unpickle an app as Celery does, and install it anew."""
+    app: Celery = build(*arguments)
+    install(app)
+    return app

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
+from urllib.parse import urlsplit
 
 from proj.errors import SettingsError
 
@@ -23,7 +24,7 @@ Check = Callable[[Any], Any]
 KUBERNETES = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_[A-Z]+(_\w+)?)?)$")
 """What Kubernetes adds to the environment of every pod beside a service named ``work-queue``."""
 
-TASK_OPTIONS = {"attempts_limit": "count", "dead_letter_failures": "flag"}
+TASK_OPTIONS = {"attempts_limit": "count", "dead_letter_failures": "flag", "outbox": "flag"}
 """The options of ``@app.task`` that are ours, and how each is checked."""
 
 
@@ -41,7 +42,7 @@ class Settings:
     """``quorum`` or ``classic`` (RabbitMQ's ``x-queue-type``); not used under ``policy``."""
 
     plain_message_task: str | None = field(
-        default="tasks.messages.process_message", metadata={"check": "task name"}
+        default="tasks.messages.process_message", metadata={"check": "text or none"}
     )
     """The task that runs for a message without Celery headers, with its text; None: no task."""
 
@@ -59,6 +60,29 @@ class Settings:
 
     stall_seconds: float = field(default=30.0, metadata={"check": "seconds"})
     """How long a worker with an idle process may get nothing from a queue that has messages."""
+
+    runtime_folder: str | None = field(default=None, metadata={"check": "text or none"})
+    """Where each worker keeps the file that ``workqueue-health`` reads; None: see proj.health."""
+
+    dead_letters_keep_seconds: float | None = field(
+        default=None, metadata={"check": "seconds or none"}
+    )
+    """How long a dead letter is kept; None: until somebody removes it."""
+
+    dead_letters_keep_count: int | None = field(default=None, metadata={"check": "count or none"})
+    """How many dead letters are kept, the newest; None: all."""
+
+    management_url: str | None = field(default=None, metadata={"check": "management url"})
+    """RabbitMQ's management API (``http://host:15672``), asked for what AMQP cannot tell."""
+
+    outbox: bool = field(default=True, metadata={"check": "flag"})
+    """Whether Django's open transaction keeps the tasks that are sent in it."""
+
+    outbox_database: str | None = field(default=None, metadata={"check": "text or none"})
+    """The alias of the one database with an outbox; None: each that Django's routers allow."""
+
+    outbox_publish_seconds: float = field(default=1.0, metadata={"check": "seconds"})
+    """How long a commit may wait for the broker before its tasks are left to a relay."""
 
 
 def read(configuration: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
@@ -80,7 +104,7 @@ def read(configuration: Mapping[str, Any], environment: Mapping[str, str]) -> Se
         try:
             values[each.name] = CHECKS[each.metadata["check"]](value)
         except ValueError as expectation:
-            problems.append(f"  {source}: expected {expectation}, found {value!r}")
+            problems.append(f"  {source}: expected {expectation}, found {_shown(value)!r}")
     if problems:
         raise SettingsError(problems)
     return Settings(**values)
@@ -134,12 +158,36 @@ def _queue_name(value: Any) -> str:
     return value
 
 
-def _task_name(value: Any) -> str | None:
-    if value is None or value == "" or str(value).lower() == "none":
-        return None
+def _or_none(check: Check) -> Check:
+    def check_unless_none(value: Any) -> Any:
+        if value is None or str(value).lower() in ("", "none"):
+            return None
+        try:
+            return check(value)
+        except ValueError as expectation:
+            raise ValueError(f"{expectation}, or None") from None
+
+    return check_unless_none
+
+
+def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError("the name of a task, or None")
+        raise ValueError("text")
     return value
+
+
+def _shown(value: Any) -> Any:
+    """Return ``value`` without the account that a URL may have."""
+    return f"**@{value.rpartition('@')[2]}" if isinstance(value, str) and "@" in value else value
+
+
+def _management_url(value: Any) -> str | None:
+    if value is None or value == "":
+        return None
+    parts = urlsplit(value) if isinstance(value, str) else None
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("http://user:password@host:15672, or None")
+    return str(value)
 
 
 def _seconds(value: Any) -> float:
@@ -175,8 +223,11 @@ CHECKS: Mapping[str, Check] = {
     "queue name": _queue_name,
     "ownership": _one_of("arguments", "policy"),
     "queue type": _one_of("quorum", "classic"),
-    "task name": _task_name,
+    "text or none": _or_none(_text),
     "seconds": _seconds,
+    "seconds or none": _or_none(_seconds),
     "count": _count,
+    "count or none": _or_none(_count),
     "flag": _flag,
+    "management url": _management_url,
 }

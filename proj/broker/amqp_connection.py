@@ -10,6 +10,7 @@ from kombu.transport import pyamqp
 
 from proj.broker.channel import Channel
 from proj.broker.sockets import TCPTransport, TLSTransport
+from proj.broker.tls import verifying
 
 __all__ = ["AMQPConnection"]
 
@@ -25,6 +26,9 @@ class AMQPConnection(pyamqp.Connection):
         spec.Connection.Blocked: spec.method(spec.Connection.Blocked, "s"),
     }
 
+    client: Any
+    """Kombu's connection, which knows the host by the name that the user wrote."""
+
     blocked_because: str | None = None
     """The broker's reason for taking no messages (``low on memory``), None while it takes them."""
 
@@ -38,6 +42,8 @@ class AMQPConnection(pyamqp.Connection):
     ) -> Any:
         """Return the wrapper of a socket to ``host``, not yet connected."""
         options.update(zip(("read_timeout", "write_timeout"), timeouts, strict=True))
+        if ssl:
+            ssl = verifying(ssl, self.client.host_name)
         wrapper = TLSTransport if ssl else TCPTransport
         return wrapper(host, connect_timeout=connect_timeout, ssl=ssl, **options)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -14,12 +15,17 @@ from kombu.transport import pyamqp
 from proj.broker import deadline
 from proj.broker.confirms import Answer, Confirms, Published
 from proj.broker.message import Message
+from proj.errors import Unroutable, Unwritable
 
-__all__ = ["Blocked", "Channel", "Returned", "Unconfirmed", "failure_of"]
+__all__ = ["Blocked", "Channel", "Returned", "Unconfirmed", "destination_of", "failure_of"]
 
 
 ANSWER_SECONDS = 20.0
 """How long the broker may take to answer a method; electing a queue's leader takes seconds."""
+
+
+NOT_AMQP = (struct.error, exceptions.FrameSyntaxError, TypeError, UnicodeError)
+"""What py-amqp raises as it writes a property that is too large or of a type that AMQP lacks."""
 
 
 class Blocked(RecoverableConnectionError):
@@ -30,7 +36,7 @@ class Unconfirmed(RecoverableConnectionError):
     """The message was sent, and no answer came: the broker may hold it or not."""
 
 
-class Returned(ChannelError):
+class Returned(Unroutable, ChannelError):
     """The broker gave the message back: no queue took it."""
 
 
@@ -159,11 +165,15 @@ class Channel(pyamqp.Channel):
             raise Blocked(self.connection.blocked_because)
 
     def _write(self, arguments: tuple[Any, ...], msg: Any) -> None:
+        client = self.connection.client
         try:
             self.send_method(spec.Basic.Publish, "Bssbb", arguments, msg)
-        except BaseException:
+        except BaseException as error:
             # Half a frame may be written, and nothing can follow it on this connection.
             self._drop_connection()
+            if isinstance(error, NOT_AMQP):
+                to = destination_of(msg.properties.get("correlation_id"), *arguments[1:3])
+                raise Unwritable(client.as_uri(), str(error), **to) from error
             raise
 
     def _wait_for_answer(self, published: Published) -> None:
@@ -187,7 +197,7 @@ class Channel(pyamqp.Channel):
             # Such as a time limit's signal: half a frame may be read.
             self._drop_connection()
             raise
-        failure = failure_of(published)
+        failure = failure_of(published, self.connection.client)
         if failure is not None:
             raise failure
 
@@ -200,6 +210,11 @@ class Channel(pyamqp.Channel):
     def _drop_connection(self) -> None:
         if self.connection is not None:
             self.connection.collect()
+
+    def dispatch_method(self, method_sig: Any, payload: Any, content: Any) -> Any:
+        """Dispatch what the broker sent; a confirm that comes while closing was not waited for."""
+        if not (self.is_closing and method_sig in (spec.Basic.Ack, spec.Basic.Nack)):
+            super().dispatch_method(method_sig, payload, content)
 
     def _do_revive(self) -> None:
         # After a channel error the channel is opened anew, and the broker counts from 1 again.
@@ -224,13 +239,25 @@ class Channel(pyamqp.Channel):
             super()._on_basic_return(reply_code, reply_text, exchange, routing_key, message)
 
 
-def failure_of(published: Published) -> BaseException | None:
-    """Return what the broker's answer means: None where it holds the message."""
+def failure_of(published: Published, client: Any) -> BaseException | None:
+    """Return what the answer to what ``client`` has sent means: None where the broker holds it."""
     if published.answer is Answer.HELD:
         return None
-    failures: dict[Any, BaseException] = {
-        Answer.REFUSED: MessageNacked(),
-        Answer.RETURNED: Returned(published.return_text, spec.Basic.Return),
-        Answer.CLOSED: RecoverableConnectionError("the broker closed the channel"),
+    failure: BaseException = RecoverableConnectionError("the broker closed the channel")
+    if published.answer is Answer.REFUSED:
+        failure = MessageNacked()
+    if published.answer is Answer.RETURNED:
+        task_id = published.properties.get("correlation_id")
+        to = destination_of(task_id, published.exchange, published.routing_key)
+        failure = Returned(client.as_uri(), str(published.return_text), **to)
+    return failure
+
+
+def destination_of(task_id: Any, exchange: str, routing_key: str | None) -> dict[str, str | None]:
+    """Return what a :class:`proj.errors.PublishError` tells of a message's destination."""
+    return {
+        "task_id": task_id and str(task_id),
+        "queue": None if exchange else routing_key,
+        "exchange": exchange,
+        "routing_key": routing_key,
     }
-    return failures.get(published.answer)

@@ -6,13 +6,18 @@ Only the connections of an app with the plug-in are of this class: Kombu's own s
 from __future__ import annotations
 
 import time
+from contextlib import suppress
+from ssl import SSLError
 from typing import Any
 
 import kombu.connection
-from amqp.exceptions import InternalError
+from amqp.exceptions import InternalError, RecoverableConnectionError
+from kombu.utils.collections import HashedSeq
 
 from proj.broker import deadline
+from proj.broker.tls import is_refusal
 from proj.broker.transport import Transport
+from proj.errors import BrokerUntrusted, SettingsError
 
 __all__ = ["Connection"]
 
@@ -22,6 +27,11 @@ TRANSPORTS = {
     "librabbitmq": "proj.broker.transport:Transport",  # what Kombu makes of amqp:// where it has it
     "amqps": "proj.broker.transport:SSLTransport",
 }
+
+URL = (
+    "amqp://user:password@host:port/virtual_host or sqlite:///file.db, "
+    "with / @ : and % in a name or password percent-encoded"
+)
 
 CLOSING_SECONDS = 1.0
 """How long the farewell to a broker may take; a blocked broker does not read it at all."""
@@ -40,9 +50,32 @@ class OwnTransport(kombu.connection.Connection):
         "proj.broker.transport:SSLTransport": "amqps",
     }
 
+    may_reconnect = True
+    """Whether a connection that is lost may be replaced by whoever uses it next."""
+
+    ssl: Any
+    alt: Any
     transport_cls: Any
     connected: Any
     _connection: Any
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        try:
+            super().__init__(*arguments, **options)
+            for url in self.alt or ():
+                kombu.connection.Connection(url)
+        except (KeyError, ValueError) as error:
+            # What is wrong with a port may be a part of a password that was not encoded.
+            told = error.args[0] if isinstance(error, KeyError) else "it is no URL"
+            raise SettingsError(
+                [f"  broker_url: {str(told).rstrip('.')}; expected {URL}"]
+            ) from None
+
+    def __eqhash__(self) -> Any:
+        """Tell connections apart that may not share a pool: Kombu looks at the first URL only."""
+        others = (self.alt, self.failover_strategy, self.ssl, self.login_method)
+        more = (self.connect_timeout, self.heartbeat, *map(repr, others))
+        return HashedSeq(*super().__eqhash__(), *more)
 
     @property
     def is_amqp(self) -> bool:
@@ -56,16 +89,27 @@ class OwnTransport(kombu.connection.Connection):
 
     def _init_params(self, **parameters: Any) -> None:
         super()._init_params(**parameters)
+        self.host_name = self.hostname or "localhost"
+        # For server_hostname = None, Kombu would keep the first host's name for them all.
+        if isinstance(self.ssl, dict):
+            self.ssl = {name: told for name, told in self.ssl.items() if told is not None}
         self.transport_cls = TRANSPORTS.get(self.transport_cls, self.transport_cls)
 
     def _ensure_connection(self, *arguments: Any, **options: Any) -> Any:
         """Connect if need be: as Kombu does, but under a deadline until that has passed."""
+        if not self.may_reconnect and not self.connected:
+            raise RecoverableConnectionError("the connection is lost")
         if not self.is_amqp or deadline.remaining() is None:
+            for _ in self.alt[1:]:
+                with suppress(BrokerUntrusted):
+                    return super()._ensure_connection(*arguments, **options)
+                self.maybe_switch_next()
             return super()._ensure_connection(*arguments, **options)
         while not self.connected:
             failure = self._try_to_connect()
             if failure is not None:
-                if (deadline.remaining() or 0.0) <= RECONNECT_PAUSE_SECONDS:
+                final = isinstance(failure, BrokerUntrusted) and not self.alt
+                if final or (deadline.remaining() or 0.0) <= RECONNECT_PAUSE_SECONDS:
                     raise failure
                 self.maybe_switch_next()
                 time.sleep(RECONNECT_PAUSE_SECONDS)
@@ -77,7 +121,11 @@ class OwnTransport(kombu.connection.Connection):
         try:
             with deadline.within(left / 2 if self.alt else left):
                 self._connection_factory()
-        except (*self.recoverable_connection_errors, InternalError) as error:
+        except (
+            *self.recoverable_connection_errors,
+            BrokerUntrusted,
+            InternalError,
+        ) as error:
             # InternalError: the broker has started, its virtual host not yet.
             failure: Exception = error
             return failure
@@ -87,7 +135,12 @@ class OwnTransport(kombu.connection.Connection):
         # What a forked process has from its parent is left to the parent.
         if self._connection is not None and self.is_amqp:
             self._connection.collect()
-        return super()._connection_factory()
+        try:
+            return super()._connection_factory()
+        except SSLError as error:
+            if is_refusal(error):
+                raise BrokerUntrusted(self.as_uri(), str(error)) from error
+            raise
 
     def _do_close_self(self) -> None:
         """Close; without a farewell where it would cost a caller's deadline, or nobody listens."""

@@ -15,6 +15,17 @@ class Transport(pyamqp.Transport):
     """``amqp://``."""
 
     Connection = AMQPConnection
+    client: Any
+
+    def establish_connection(self) -> Any:
+        """Connect; the host keeps the name by which TLS checks it, also in a copy of the client.
+
+        Kombu puts an address in the place of ``localhost``.
+        """
+        try:
+            return super().establish_connection()
+        finally:
+            self.client.hostname = self.client.host_name
 
     def qos_semantics_matches_spec(self, connection: Any) -> bool:  # noqa: ARG002 - Kombu's signature
         """Return True: ask for prefetch per consumer (``basic.qos`` with ``global=false``), always.

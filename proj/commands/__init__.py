@@ -12,7 +12,15 @@ from proj.errors import WorkQueueError
 
 __all__ = ["workqueue"]
 
-COMMANDS = {"dead-letters": "proj.commands.dead_letters", "move": "proj.commands.move"}
+COMMANDS = {
+    "dead-letters": "proj.commands.dead_letters",
+    "doctor": "proj.commands.doctor",
+    "health": "proj.commands.health",
+    "move": "proj.commands.move",
+    "pause": "proj.commands.pausing",
+    "resume": "proj.commands.pausing",
+    "status": "proj.commands.status.command",
+}
 """Name -> module; loaded when it is asked for, as Celery imports this file for every command."""
 
 
@@ -36,10 +44,15 @@ class Commands(click.Group):
         """Run the command; tell an error in one line, unless its traceback was asked for."""
         try:
             return super().invoke(ctx)
-        except (WorkQueueError, OperationalError) as error:
+        except (click.exceptions.Exit, click.ClickException, click.Abort):
+            raise
+        except Exception as error:
             if ctx.params["traceback"]:
                 raise
-            raise click.ClickException(str(error)) from error
+            told = str(error)
+            if not isinstance(error, (WorkQueueError, OperationalError)):
+                told = f"{type(error).__name__}: {error}. See where: workqueue --traceback ..."
+            raise click.ClickException(told) from error
 
 
 @click.group(cls=Commands)

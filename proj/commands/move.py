@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from proj.commands.options import json_option, progress, show
 from proj.configuration import work_queue_settings
 from proj.dead_letters.copying import Copies, CopyRefused
 from proj.dead_letters.decoding import original_of, tolerate
@@ -39,8 +40,9 @@ class MoveStopped(WorkQueueError):
 )
 @click.option("--from", "source", required=True, metavar="URL", help="The broker to empty.")
 @click.option("--dead-letters", is_flag=True, help="Move the dead letters, not the waiting tasks.")
+@json_option
 @click.pass_context
-def move(context: click.Context, source: str, dead_letters: bool) -> None:  # noqa: FBT001 - click's flag
+def move(context: click.Context, source: str, dead_letters: bool, as_json: bool) -> None:  # noqa: FBT001 - click's flags
     """Move waiting messages from the broker at URL to the app's own broker.
 
     Each is confirmed by the new broker before it is removed from the old one. Interrupted at any
@@ -57,13 +59,16 @@ def move(context: click.Context, source: str, dead_letters: bool) -> None:  # no
         moved = 0
         try:
             waiting, delayed = _count(old, queue)
-            with click.progressbar(length=waiting, label=f"Moving {queue}") as progress:
+            with progress(waiting, f"Moving {queue}") as on_moved:
                 for _ in move_messages(app, old, queue):
                     moved += 1
-                    progress.update(1)
+                    on_moved(1)
         except (*old.connection_errors, *old.channel_errors) as error:
             told = f"cannot read {queue!r} on {old.as_uri()}: {error}"
             raise MoveStopped(moved, told) from error
+    if as_json:
+        show({"queue": queue, "moved": moved, "delayed": delayed})
+        return
     click.echo(f"Moved {moved} messages of {queue!r} from {old.as_uri()} to {new.as_uri()}.")
     if delayed:
         click.echo(

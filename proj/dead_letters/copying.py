@@ -5,6 +5,7 @@ The original may be acknowledged once :meth:`Copies.publish` has returned.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,11 +14,13 @@ from typing import Any, TypeVar
 
 from amqp.basic_message import Message
 from amqp.exceptions import MessageNacked
+from kombu.common import maybe_declare
 
 from proj.broker import deadline
 from proj.broker.channel import Blocked, Channel, Returned, Unconfirmed
 from proj.dead_letters import letter, properties
-from proj.topology.names import DEFAULT_EXCHANGE
+from proj.topology.delays import LONGEST_SECONDS, WayTo, delayed_routing_key
+from proj.topology.names import DEFAULT_EXCHANGE, DELAY_LEVELS
 
 __all__ = ["Copies", "Copy", "CopyRefused", "Original"]
 
@@ -79,20 +82,29 @@ class Copies:
         *,
         drop_expiration: bool,
         drop_headers: Sequence[str] = letter.HEADERS,
+        delay_seconds: float = 0.0,
     ) -> None:
         """Publish a copy of ``original`` to ``queue``; return once the broker has confirmed it.
 
         Raises :class:`CopyRefused` when the queue is gone or full, or nothing was heard in time.
         ``drop_expiration``: a dead letter must not expire; a copy to try again still may.
         ``drop_headers``: what an earlier death left, which ``headers`` replace as a whole.
+        ``delay_seconds``: RabbitMQ keeps the copy for so long, for its longest delay at most.
         """
         copy = Copy(original, headers, drop_headers)
+        exchange, routing_key = DEFAULT_EXCHANGE, queue
 
         def publish_copy(channel: Any) -> None:
             message = self._message(channel, copy, drop_expiration=drop_expiration)
-            channel.basic_publish(message, DEFAULT_EXCHANGE, queue, mandatory=True)
+            if exchange:
+                maybe_declare(WayTo(queue), channel)
+            channel.basic_publish(message, exchange, routing_key, mandatory=True)
 
         with _refusals(queue):
+            if delay_seconds > 0:
+                exchange = DELAY_LEVELS[-1]
+                seconds = min(math.ceil(delay_seconds), LONGEST_SECONDS)
+                routing_key = delayed_routing_key(seconds, queue)
             self._with_channel(publish_copy)
 
     def publish_all(self, copies: Sequence[Copy], queue: str) -> list[CopyRefused | None]:
@@ -123,9 +135,11 @@ class Copies:
 
     def message_count(self, queue: str) -> int:
         """Return how many messages of ``queue`` wait for a consumer; or raise ``CopyRefused``."""
-        return int(
-            self._with_channel(lambda channel: channel.queue_declare(queue, passive=True))[1]
-        )
+        return int(self.ask(lambda channel: channel.queue_declare(queue, passive=True))[1])
+
+    def ask(self, use: Callable[[Any], T]) -> T:
+        """Return what ``use`` returns for the channel; or raise :class:`CopyRefused`."""
+        return self._with_channel(use)
 
     def close(self) -> None:
         """Drop the connection; the next copy opens another one."""
@@ -154,7 +168,11 @@ class Copies:
                     self._connection = self.connect()
                     self._channel = self._connection.channel()
                 return use(self._channel)
-        except (CopyRefused, Returned, MessageNacked):
+        except (CopyRefused, Returned):
+            raise
+        except MessageNacked:
+            # RabbitMQ 3.10 goes on refusing on a channel that met a quorum queue without a leader.
+            self.close()
             raise
         except Exception as error:  # py-amqp raises more than it declares on a lost connection
             self.close()
@@ -170,6 +188,8 @@ def _refusals(queue: str) -> Iterator[None]:
         yield
     except Returned as error:
         raise CopyRefused(f"there is no queue {queue!r}") from error
+    except ValueError as error:
+        raise CopyRefused(str(error)) from error
     except MessageNacked as error:
         raise CopyRefused(f"the queue {queue!r} refuses messages, as a full one does") from error
 

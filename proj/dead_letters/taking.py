@@ -64,6 +64,7 @@ class Held:
         self._arrived: deque[Any] = deque()
         self._consumers: list[str] = []
         self._gives_back = False
+        self._behind: int | None = None
 
     def __iter__(self) -> Iterator[tuple[int, DeadLetter]]:
         """Yield the delivery tag and the letter of each message."""
@@ -73,7 +74,13 @@ class Held:
                 return
             message = self.channel.message_to_python(raw)
             self._held[message.delivery_tag] = None
+            self._behind = message.delivery_info.get("message_count")
             yield message.delivery_tag, read_message(message)
+
+    def ready_behind(self) -> int:
+        """Return how many letters were ready behind the last one, where they are pulled."""
+        # RabbitMQ tells it with the message, from the same moment.
+        return self._ready() if self._behind is None else self._behind
 
     def remove(self, delivery_tag: int) -> None:
         """Remove one message for good."""

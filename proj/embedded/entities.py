@@ -13,6 +13,7 @@ from kombu.message import Message
 from kombu.transport.base import StdChannel, to_rabbitmq_queue_arguments
 
 from proj.embedded import declaring, liveness, messages, timing
+from proj.embedded.message import decode_properties
 from proj.embedded.topology import Exchange, Queue
 from proj.embedded.transaction import Transaction, now_ms
 
@@ -168,15 +169,34 @@ class EntityChannel(StdChannel):
             found = declaring.require_queue(transaction, queue, self.session.known_id)
             return messages.delayed_count(transaction, found.id)
 
-    def browse(self, queue: str) -> Iterator[Message]:
+    def state_of(self, queue: str) -> tuple[int, int | None]:
+        """Return how many messages are unacknowledged, and the timestamp of the next one.
+
+        In seconds since 1970, None where its publisher gave none. Raises NotFound (404).
+        """
+        with self.database.read() as transaction:
+            found = declaring.require_queue(transaction, queue, self.session.known_id)
+            held = messages.held_count(transaction, found.id)
+            following = messages.first(transaction, found.id, 1)
+        known = decode_properties(following[0].properties) if following else {}
+        return held, known.get("timestamp")
+
+    def bring_forward(self) -> bool:
+        """Make the message that is due first due at once; return False where none is delayed."""
+        with self.database.write(durable=False) as transaction:
+            return timing.bring_forward(transaction)
+
+    def browse(self, queue: str, *, delayed: bool = False) -> Iterator[Message]:
         """Yield the messages that could be delivered now, in order, and claim none of them.
 
-        Each is read when it is reached; what was removed meanwhile is left out. Raises NotFound.
+        With ``delayed``, those that are not due yet instead. Each is read when it is reached; what
+        was removed meanwhile is left out. Raises NotFound.
         """
         self.bring_up_to_date()
         with self.database.read() as transaction:
             found = declaring.require_queue(transaction, queue, self.session.known_id)
-            message_ids = messages.ready_ids(transaction, found.id)
+            listed = messages.delayed_ids if delayed else messages.ready_ids
+            message_ids = listed(transaction, found.id)
         for message_id in message_ids:
             with self.database.read() as transaction:
                 delivery = messages.read(transaction, message_id)

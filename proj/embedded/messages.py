@@ -83,6 +83,16 @@ def ready_ids(transaction: Transaction, queue_id: int) -> list[int]:
     return numbers
 
 
+def delayed_ids(transaction: Transaction, queue_id: int) -> list[int]:
+    """Return the numbers of the messages that are not due yet, the one that is due first ahead."""
+    numbers: list[int] = transaction.column(
+        "SELECT id FROM message INDEXED BY message_delayed"
+        " WHERE due_at IS NOT NULL AND queue_id = ? ORDER BY due_at, id",
+        (queue_id,),
+    )
+    return numbers
+
+
 def claim(transaction: Transaction, queue_id: int, limit: int, session_id: int) -> list[Delivery]:
     """Give the next messages to the session."""
     deliveries = first(transaction, queue_id, limit)
@@ -130,6 +140,16 @@ def ready_count(transaction: Transaction, queue_id: int) -> int:
     """Count the messages that can be claimed now."""
     (count,) = transaction.row(
         f"SELECT count(*) FROM message INDEXED BY message_ready WHERE queue_id = ? AND {READY}",
+        (queue_id,),
+    )
+    return int(count)
+
+
+def held_count(transaction: Transaction, queue_id: int) -> int:
+    """Count the messages that are delivered and not acknowledged."""
+    (count,) = transaction.row(
+        "SELECT count(*) FROM message INDEXED BY message_held"
+        " WHERE session_id IS NOT NULL AND queue_id = ?",
         (queue_id,),
     )
     return int(count)

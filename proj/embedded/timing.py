@@ -23,6 +23,15 @@ def next_due_ms(transaction: Transaction) -> int | None:
     return min((moment for moment in moments if moment is not None), default=None)
 
 
+def bring_forward(transaction: Transaction) -> bool:
+    """Make the message that is due first due at once; return False where none is delayed."""
+    brought = transaction.execute(
+        "UPDATE message SET due_at = NULL WHERE id = (SELECT id FROM message"
+        " INDEXED BY message_delayed WHERE due_at IS NOT NULL ORDER BY due_at, id LIMIT 1)"
+    )
+    return brought.rowcount > 0
+
+
 def advance(transaction: Transaction) -> set[int]:
     """Do what is due, at most a batch of it; returns the queues that got a message."""
     due = transaction.execute(

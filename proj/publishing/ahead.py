@@ -151,7 +151,7 @@ class Pipelined(OneByOne):
 
     def _answered(self, message: TaskMessage, published: Published) -> PublishError | None:
         """Return what the broker's answer means; None where it holds the message."""
-        failure = failure_of(published)
+        failure = failure_of(published, self.producer.connection)
         if failure is None:
             return None
         if published.answer is Answer.CLOSED:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from typing import Any
 
 from celery import Celery
@@ -11,12 +11,19 @@ from celery.app.amqp import AMQP as CeleryAMQP
 
 from proj.broker.connection import Connection
 from proj.configuration import work_queue_settings
+from proj.errors import SettingsError
 from proj.publishing.delays import delay, leave_delayed_way
 from proj.publishing.pool import drop_after_fork, producers
 from proj.publishing.producer import Producer
 from proj.publishing.task_message import Composer
+from proj.settings import PREFIX, Settings
 
 __all__ = ["AMQP"]
+
+OF_QUEUE = ("name", "ownership", "type")
+
+KEYS = tuple(PREFIX + name for name in (*OF_QUEUE, "publish_deadline_seconds"))
+"""The settings that a producer uses."""
 
 HISTORY = ("x-attempts", "x-dead-letter-", "x-death", "x-first-death-", "x-last-death-")
 """What headers tell of one message's past; a retry is a new message, and Celery copies them."""
@@ -29,15 +36,34 @@ class AMQP(CeleryAMQP):
     BrokerConnection = Connection
     Producer = Producer
     _producer_pool: Any
+    _settings: Settings
+    _read_from: list[Any] | None = None
 
     def __init__(self, app: Celery) -> None:
         super().__init__(app)
         drop_after_fork(app)
 
-    @cached_property
+    @property
     def publish_deadline_seconds(self) -> float:
-        """How long sending a task may take, unless the call says otherwise."""
-        return work_queue_settings(self.app).publish_deadline_seconds
+        """How long sending a task may take, unless the call says otherwise.
+
+        Raises :class:`proj.errors.SettingsError` for a setting that was changed and is wrong, or
+        that came too late: the queue is made of what was set when it was first used.
+        """
+        changes = self.app.conf.changes
+        now = [changes.get(key) for key in KEYS]
+        if now != self._read_from:
+            self._settings = work_queue_settings(self.app)
+            used = getattr(self.default_queue, "settings", self._settings)
+            late = [
+                f"  {PREFIX}{name}: changed after {getattr(used, name)!r} was used"
+                for name in OF_QUEUE
+                if getattr(self._settings, name) != getattr(used, name)
+            ]
+            if late:
+                raise SettingsError(late)
+            self._read_from = now
+        return self._settings.publish_deadline_seconds
 
     @property
     def producer_pool(self) -> Any:
@@ -57,8 +83,15 @@ class AMQP(CeleryAMQP):
             options.setdefault("mandatory", True)
             if options.get("headers"):
                 options["headers"] = _without_history(options["headers"])
+            if not (message.headers or message.body).get("eta"):
+                # By it the broker tells how long its oldest message has waited.
+                options.setdefault("timestamp", int(time.time()))
             leave_delayed_way(options)
-            delay(self.app, producer, message, options)
+            if getattr(producer, "is_outbox", False):
+                # What is left of a delay is known as the message leaves the outbox.
+                message = message._replace(sent_event=None)
+            else:
+                delay(self.app, producer, message, options)
             if isinstance(producer, Composer):
                 return producer.keep(send, name, message, options)
             return send(producer, name, message, **options)

@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from amqp import spec
 from amqp.exceptions import ChannelError, MessageNacked, NotFound
 
-from proj.broker.channel import Blocked, Returned, Unconfirmed
-from proj.errors import BrokerUnavailable, OutcomeUnknown, PublishError, Refused, Unroutable
+from proj.broker.channel import Blocked, Returned, Unconfirmed, destination_of
+from proj.errors import (
+    BrokerUnavailable,
+    BrokerUntrusted,
+    OutcomeUnknown,
+    PublishError,
+    Refused,
+    Unroutable,
+)
 from proj.topology.names import DEFAULT_EXCHANGE
 
 __all__ = ["as_publish_error", "destination"]
+
+DECLARE = spec.Queue.Declare
 
 NO_ROUTE = 312
 """The reply code of ``basic.return``, with which the embedded broker refuses."""
@@ -31,6 +41,8 @@ def as_publish_error(
 
     Whatever came last, the outcome is unknown where the broker ``perhaps_held`` the message before.
     """
+    if isinstance(error, BrokerUntrusted):
+        return BrokerUntrusted(broker, error.reason, **where)
     kind, reason = _meaning(error)
     return (OutcomeUnknown if perhaps_held else kind)(broker, reason, **where)
 
@@ -42,15 +54,13 @@ def destination(options: Mapping[str, Any], routing_key: str | None) -> dict[str
     """
     exchange = options.get("exchange") or DEFAULT_EXCHANGE
     name = str(getattr(exchange, "name", exchange))
-    return {
-        "task_id": (options.get("headers") or {}).get("id") or options.get("correlation_id"),
-        "queue": routing_key if name == DEFAULT_EXCHANGE else None,
-        "exchange": name,
-        "routing_key": routing_key,
-    }
+    task_id = (options.get("headers") or {}).get("id") or options.get("correlation_id")
+    return destination_of(task_id, name, routing_key)
 
 
 def _meaning(error: BaseException) -> tuple[type[PublishError], str]:
+    if isinstance(error, Returned):
+        return Unroutable, error.reason
     text = str(getattr(error, "reply_text", None) or error) or type(error).__name__
     if isinstance(error, MessageNacked):
         return Refused, "the queue is full, or cannot take messages now (basic.nack)"
@@ -59,7 +69,8 @@ def _meaning(error: BaseException) -> tuple[type[PublishError], str]:
     if isinstance(error, Unconfirmed):
         return OutcomeUnknown, text
     if isinstance(error, ChannelError) and error.method_sig != LOGIN:
-        nowhere = isinstance(error, (Returned, NotFound)) or error.reply_code == NO_ROUTE
-        return Unroutable if nowhere else Refused, text
+        is_missing = isinstance(error, NotFound) or error.method_sig == DECLARE
+        nowhere = is_missing or error.reply_code == NO_ROUTE
+        return (Unroutable if nowhere else Refused), text
     unanswered = isinstance(error, TimeoutError) and text == "timed out"
     return BrokerUnavailable, "no answer in time" if unanswered else text

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from inspect import signature
+from itertools import chain, repeat
 from types import TracebackType
 from typing import Any
 
@@ -14,13 +17,19 @@ from kombu.exceptions import OperationalError
 
 from proj.broker import deadline
 from proj.broker.channel import Blocked, Unconfirmed
-from proj.errors import PublishError, Refused, Unroutable
+from proj.errors import BrokerUntrusted, PublishError, Refused, Unroutable
 from proj.publishing.failures import as_publish_error, destination
 
 __all__ = ["Producer"]
 
 PAUSE_SECONDS = 0.2
 """Between attempts, from the third on: some brokers take each connection and break it."""
+
+REFUSED_PAUSES_SECONDS = (0.1, 0.2, 0.4, 0.8)
+"""After each ``basic.nack``; with several brokers the last one again until the deadline."""
+
+POSITIONAL = tuple(signature(kombu.Producer.publish).parameters)[3:]
+"""What may follow ``body`` and ``routing_key`` by position."""
 
 
 class DefaultExchange(Exchange):
@@ -41,7 +50,7 @@ class Producer(kombu.Producer):
         self,
         body: Any,
         routing_key: str | None = None,
-        *,
+        *more: Any,
         retry: bool = False,
         retry_policy: Any = None,
         **options: Any,
@@ -53,7 +62,9 @@ class Producer(kombu.Producer):
         Raises :class:`proj.errors.PublishError`, and what Kombu says of a ``body`` that it cannot
         encode.
         """
-        options["routing_key"] = routing_key
+        options.update(zip(POSITIONAL, more, strict=False), routing_key=routing_key)
+        retry = options.pop("retry", retry)
+        retry_policy = options.pop("retry_policy", retry_policy)
         if any(_is_transient(entity) for entity in options.get("declare") or ()):
             # A remote control command or its answer: no more lasting than the exchange it goes to.
             options.setdefault("delivery_mode", TRANSIENT_DELIVERY_MODE)
@@ -96,11 +107,20 @@ class Producer(kombu.Producer):
     def _publish_until_deadline(self, body: Any, options: dict[str, Any], *, retry: bool) -> Any:
         perhaps_held = False
         pause_seconds = 0.0
+        refused_pauses = self._refused_pauses() if retry else iter(())
         while True:
             try:
                 return super().publish(body, **options)
-            except (ChannelError, MessageNacked) as error:
+            except (BrokerUntrusted, ChannelError) as error:
                 raise self.failure(error, options, perhaps_held=perhaps_held) from error
+            except MessageNacked as error:
+                failure = self.failure(error, options, perhaps_held=perhaps_held)
+                self._drop_channel()
+                refused_pause = next(refused_pauses, None)
+                if refused_pause is None or (deadline.remaining() or 0.0) <= refused_pause:
+                    raise failure from error
+                time.sleep(refused_pause)
+                continue
             except (OSError, exceptions.ConnectionError) as error:
                 perhaps_held = perhaps_held or isinstance(error, Unconfirmed)
                 failure = self.failure(error, options, perhaps_held=perhaps_held)
@@ -137,6 +157,16 @@ class Producer(kombu.Producer):
             error = Blocked(blocked)
         where = destination(options, options["routing_key"])
         return as_publish_error(error, self.connection.as_uri(), where, perhaps_held=perhaps_held)
+
+    def _refused_pauses(self) -> Iterator[float]:
+        # A full queue refuses, and one without a leader, which a cluster may take long to elect.
+        until_deadline = repeat(REFUSED_PAUSES_SECONDS[-1]) if self.connection.alt else ()
+        return chain(REFUSED_PAUSES_SECONDS, until_deadline)
+
+    def _drop_channel(self) -> None:
+        # RabbitMQ 3.10 goes on refusing on a channel that met a quorum queue without a leader.
+        self.connection.revive(None)
+        self.revive(self.__connection__)
 
     def drop_connection(self, *, unless_blocked: bool) -> None:
         """Leave a connection that may be broken; the next publish opens another."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +19,19 @@ if TYPE_CHECKING:
     from proj.publishing.task_message import TaskMessage
     from proj.publishing.template import Templates
 
-__all__ = ["SendTask"]
+__all__ = ["SendTask", "without_outbox"]
+
+_has_outbox: ContextVar[bool] = ContextVar("has_outbox", default=True)
 
 
 class SendTask:
     """Takes the place of an app's own ``send_task``; ``delay``, canvas and beat end there too."""
+
+    outbox: Callable[[str, bool | None], Any] | None = None
+    """Returns a producer that keeps the task until the open database transaction has committed.
+
+    It takes the task's name and the call's ``outbox``, and returns None for a task to publish now.
+    """
 
     def __init__(self, app: Celery) -> None:
         self.app = app
@@ -36,23 +45,33 @@ class SendTask:
         countdown: float | None = None,
         eta: Any = None,
         task_id: str | None = None,
+        producer: Any = None,
         *arguments: Any,
         publish_deadline_seconds: float | None = None,
+        outbox: bool | None = None,
         **options: Any,
     ) -> Any:
         """Send a task as ``Celery.send_task`` does; return once the broker holds it.
 
         ``publish_deadline_seconds`` goes before ``work_queue_publish_deadline_seconds``, for this
-        call. Raises :class:`proj.errors.PublishError` by then, with the task's id.
+        call. ``outbox`` says whether an open database transaction keeps the task.
+        Raises :class:`proj.errors.PublishError` by then, with the task's id.
         """
         task_id = task_id or uuid()
+        if not getattr(producer, "composes", False):
+            producer = self.keeper(name, outbox) or producer
         seconds = self.app.amqp.publish_deadline_seconds
         if publish_deadline_seconds is not None:
             seconds = _above_zero(publish_deadline_seconds)
         with self._sending(task_id, seconds):
             return self._send_task(
-                name, args, kwargs, countdown, eta, task_id, *arguments, **options
+                name, args, kwargs, countdown, eta, task_id, producer, *arguments, **options
             )
+
+    def keeper(self, name: str, option: bool | None = None) -> Any:  # noqa: FBT001 - the call's own option
+        """Return the outbox's producer if an open transaction keeps this task, else None."""
+        has_outbox = self.outbox is not None and _has_outbox.get()
+        return self.outbox(name, option) if self.outbox and has_outbox else None
 
     @cached_property
     def templates(self) -> Templates:
@@ -91,6 +110,16 @@ class SendTask:
 
                 broker = self.app.connection_for_write().as_uri()
                 raise as_publish_error(error, broker, {"task_id": task_id}) from error
+
+
+@contextmanager
+def without_outbox() -> Iterator[None]:
+    """Let the tasks sent in the block be published now, whatever transaction is open."""
+    token = _has_outbox.set(False)
+    try:
+        yield
+    finally:
+        _has_outbox.reset(token)
 
 
 def _above_zero(seconds: float) -> float:

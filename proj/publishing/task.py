@@ -8,7 +8,7 @@ from celery.app.task import Task as CeleryTask
 from celery.exceptions import Reject
 
 from proj.errors import WorkQueueError
-from proj.publishing.send_task import SendTask
+from proj.publishing.send_task import SendTask, without_outbox
 
 __all__ = ["Task"]
 
@@ -34,8 +34,9 @@ class Task(CeleryTask):
         Raises :class:`proj.errors.PublishError`.
         """
         send_task = self.app.send_task
-        plain = not (producer or link or link_error or shadow)
-        if plain and isinstance(send_task, SendTask):
+        is_plain = not (producer or link or link_error or shadow)
+        # A test or a tracing library may have put another function in its place.
+        if is_plain and isinstance(send_task, SendTask) and not send_task.keeper(self.name):
             message = send_task.templates.message(self, args, kwargs, task_id, options)
             if message is not None:
                 return send_task.publish(message, self)
@@ -54,8 +55,15 @@ class Task(CeleryTask):
         that the task runs again; raises ``celery.exceptions.Reject`` for that.
         """
         try:
-            return super().retry(*arguments, **options)
+            # It ends by an exception, which rolls an open transaction back.
+            with without_outbox():
+                return super().retry(*arguments, **options)
         except Reject as rejected:
             if isinstance(rejected.reason, WorkQueueError):
                 raise Reject(rejected.reason, requeue=True) from rejected
             raise
+
+    def on_replace(self, sig: Any) -> Any:
+        """Publish the task that replaces this one, now: it too ends by an exception."""
+        with without_outbox():
+            return super().on_replace(sig)

@@ -85,6 +85,9 @@ def compose(app: Celery, call: Callable[..., Any]) -> list[TaskMessage]:
 class Composer(kombu.Producer):
     """Takes a producer's place, and keeps what Celery hands it."""
 
+    composes = True
+    """The message is not kept in an outbox now."""
+
     def __init__(self, app: Celery) -> None:
         super().__init__(None)
         self._app = app

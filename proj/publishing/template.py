@@ -6,6 +6,7 @@ Where it may not, the message is left to Celery.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import FunctionType
@@ -162,6 +163,7 @@ class Template:
                 **shown,
                 "origin": anon_nodename(),
             },
+            "timestamp": int(time.time()),
             "correlation_id": task_id,
             "reply_to": self._app.thread_oid,
         }

@@ -7,6 +7,7 @@ original: no broker counts what is given back in the same way on every type of q
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum, auto
 
 from proj.dead_letters.letter import NO_ERROR, ErrorDetails
@@ -45,6 +46,8 @@ class Decision:
     attempts: int = 0
     reason: Reason | None = None
     error: ErrorDetails = NO_ERROR
+    due: datetime | None = None
+    """When a message that is put back may come again; None: at once."""
 
 
 ACKNOWLEDGE = Decision(Action.ACKNOWLEDGE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from amqp.exceptions import PreconditionFailed
+from amqp.exceptions import AccessRefused, NotFound, PreconditionFailed
 
 from proj.errors import QueueMismatch
 from proj.topology.names import DEFAULT_EXCHANGE, dead_letter_queue_name
@@ -13,7 +13,13 @@ from proj.topology.names import DEFAULT_EXCHANGE, dead_letter_queue_name
 if TYPE_CHECKING:
     from proj.settings import Settings
 
-__all__ = ["dead_letter_queue_arguments", "declare", "work_queue_arguments"]
+__all__ = [
+    "DELIVERY_LIMIT",
+    "INEQUIVALENT",
+    "dead_letter_queue_arguments",
+    "declare",
+    "work_queue_arguments",
+]
 
 INEQUIVALENT = re.compile(
     r"inequivalent arg '(?P<argument>[^']+)' for queue '(?P<queue>[^']+)'.*?: "
@@ -23,14 +29,26 @@ INEQUIVALENT = re.compile(
 """RabbitMQ's text of a 406 for ``queue.declare``; it is the only place where the value stands."""
 
 
+DELIVERY_LIMIT = "x-delivery-limit"
+
+
 def declare(connection: Any, settings: Settings) -> None:
     """Declare both queues, the dead-letter queue first, over ``connection`` (a Kombu connection).
 
-    Raises :class:`QueueMismatch` for a queue that exists with other properties.
+    An account that may not configure them, or not even look, takes them as they are. Raises
+    :class:`QueueMismatch` for a queue that exists with other properties, and
+    ``amqp.exceptions.AccessRefused`` for one that is missing and may not be declared.
     """
     # The dead-letter queue first: no moment in which the work queue could dead-letter to nowhere.
     dead_letters = dead_letter_queue_name(settings.name)
-    _declare(connection, dead_letters, dead_letter_queue_arguments(settings))
+    arguments = dead_letter_queue_arguments(settings)
+    if arguments.get("x-queue-type") == "quorum" and _has_delivery_limit(connection):
+        arguments[DELIVERY_LIMIT] = -1
+    try:
+        _declare(connection, dead_letters, arguments)
+    except QueueMismatch as mismatch:
+        if mismatch.argument != DELIVERY_LIMIT:  # else it was made by an earlier release: it stays
+            raise
     _declare(connection, settings.name, work_queue_arguments(settings))
 
 
@@ -57,11 +75,31 @@ def dead_letter_queue_arguments(settings: Settings) -> dict[str, Any]:
     return {} if settings.ownership == "policy" else {"x-queue-type": settings.type}
 
 
+def _has_delivery_limit(connection: Any) -> bool:
+    """Return whether quorum queues drop a message whose holders were lost 20 times.
+
+    So they do since RabbitMQ 4.0, unless the limit is -1, which earlier releases take for zero:
+    https://www.rabbitmq.com/docs/quorum-queues#poison-message-handling
+    """
+    version = getattr(connection.connection, "server_properties", {}).get("version", "0")
+    return int(version.split(".")[0]) >= 4  # noqa: PLR2004 - the release
+
+
 def _declare(connection: Any, name: str, arguments: dict[str, Any]) -> None:
     # A channel of its own: the broker closes the channel of a declaration that it refuses.
     channel = connection.channel()
     try:
         channel.queue_declare(queue=name, durable=True, auto_delete=False, arguments=arguments)
+    except AccessRefused as refused:
+        channel = connection.channel()
+        try:
+            channel.queue_declare(queue=name, passive=True)
+        except NotFound:
+            raise refused from None
+        except AccessRefused:
+            # RabbitMQ 4.3 lets nobody look who has no right on the queue itself. Publishing needs
+            # none, and a message to a queue that is missing comes back.
+            channel = connection.channel()
     except PreconditionFailed as error:
         raise _mismatch(name, str(error.reply_text or error)) from error
     channel.close()

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["DEFAULT_EXCHANGE", "DELAY_LEVELS", "DELIVERY_EXCHANGE", "dead_letter_queue_name"]
+__all__ = [
+    "DEFAULT_EXCHANGE",
+    "DELAY_LEVELS",
+    "DELIVERY_EXCHANGE",
+    "dead_letter_queue_name",
+    "pause_queue_name",
+]
 
 DEFAULT_EXCHANGE = ""
 """Routes a message to the queue that its routing key names (AMQP 0-9-1, 3.1.3.1)."""
@@ -17,3 +23,8 @@ DELIVERY_EXCHANGE = "celery_delayed_delivery"
 def dead_letter_queue_name(work_queue_name: str) -> str:
     """Return the name of the queue in which the work queue's dead letters lie."""
     return f"{work_queue_name}.dead_letters"
+
+
+def pause_queue_name(work_queue_name: str) -> str:
+    """Return the name of the queue that holds messages while the work queue is paused."""
+    return f"{work_queue_name}.paused"

@@ -1,4 +1,4 @@
-"""Keeps the pool's processes free: a task that cannot be handed over must not hold one for ever."""
+"""Which pools can keep the promise, and how their processes stay free."""
 
 from __future__ import annotations
 
@@ -6,8 +6,24 @@ from collections.abc import Callable
 from typing import Any
 
 from celery.worker.state import task_ready
+from kombu.utils.compat import detect_environment
 
-__all__ = ["keep_processes_free"]
+from proj.errors import SettingsError
+
+__all__ = ["keep_processes_free", "refuse_greenlets"]
+
+
+def refuse_greenlets() -> None:
+    """Raise :class:`proj.errors.SettingsError` in a worker of gevent or eventlet.
+
+    Celery has no event loop there, and its greenlets share the connection of acknowledgements and
+    copies: one reads what another waits for, so a dead letter took seconds or was never made.
+    """
+    environment = detect_environment()
+    if environment != "default":
+        raise SettingsError(
+            [f"  worker_pool (-P): expected prefork, threads or solo, found {environment!r}"]
+        )
 
 
 def keep_processes_free(controller: Any, give_up: Callable[[Any, Exception], None]) -> None:

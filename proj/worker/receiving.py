@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -14,16 +15,14 @@ from proj.dead_letters.letter import ErrorDetails
 from proj.dead_letters.reasons import Reason
 from proj.settlement.attempts import may_have_begun
 from proj.settlement.decision import Action, Decision
-from proj.settlement.outcome import failed
+from proj.settlement.outcome import GIVEN_BACK, failed
+from proj.settlement.settling import ETA
 from proj.worker.failing import raised, record_failure
 from proj.worker.plain import as_task_message, is_plain
 
 __all__ = ["Receiver"]
 
 logger = get_logger(__name__)
-
-MOST_ROOMS = 1_000
-"""How many messages of one connection may wait here for their ETA beside the running ones."""
 
 
 class Receiver:
@@ -33,20 +32,20 @@ class Receiver:
         self.consumer = consumer
         self.settler = consumer.settler
         self.plain_message_task = consumer.work_queue_settings.plain_message_task
-        self.rooms_made = 0
+        self.taken = 0
+        """How many messages of the work queue were delivered since the worker started."""
 
     def guarding(self, handle: Callable[[Any], None]) -> Callable[[Any], None]:
         """Return ``handle``, given only what may run, and never letting one message end it."""
-        self.rooms_made = 0
+        subscription, queue = self.consumer.subscription, self.settler.settings.name
         lost = (*self.consumer.connection_errors, *self.consumer.channel_errors)
 
         def on_message(message: Any) -> None:
-            self.consumer.subscription.note_delivery()
+            subscription.note_delivery()
+            self.taken += subscription.queue_of(message) == queue
             try:
-                if self._may_run(message):
+                if self._may_run(message) and not self._delay(message):
                     handle(message)
-                    if message.headers.get("eta"):
-                        self._make_room_beside(message)
             except lost:
                 raise
             except Exception as error:
@@ -77,17 +76,20 @@ class Receiver:
         request.outcome = failed(Reason.UNDECODABLE, ErrorDetails.of(error))
         request.acknowledge()
 
-    def _make_room_beside(self, message: Any) -> None:
-        """Let others run while this one waits here: its producer left the delay to the worker.
+    def _delay(self, message: Any) -> bool:
+        """Let the broker keep ``message`` until its ETA; return whether it has one to come.
 
-        Our own producers leave delays to the broker, and their messages have no ETA.
+        Our own producers do that themselves. Where the broker does not take it, it waits here as
+        any copy does, and others run beside it.
         """
-        if message.acknowledged or getattr(message, "is_settled", False):
-            return
-        due = maybe_make_aware(maybe_iso8601(message.headers["eta"]))
-        if due > datetime.now(timezone.utc) and self.rooms_made < MOST_ROOMS:
-            self.rooms_made += 1
-            self.consumer.subscription.make_room()
+        due, consumer = _due(message), self.consumer
+        if due is None or due <= datetime.now(timezone.utc):
+            return False
+        if not consumer.connection.is_amqp or message.headers.get("task") not in consumer.app.tasks:
+            return False
+        decision = self.settler.decide(message, GIVEN_BACK, has_begun=False)
+        self.settler.carry_out(message, replace(decision, due=due))
+        return True
 
     def _may_run(self, message: Any) -> bool:
         error = decode_error(message)
@@ -137,6 +139,16 @@ class Receiver:
             record_failure(request, raised(AttemptsExhausted(decision.error.message)))
         except Exception:
             logger.exception("The failure of a task whose attempts are exhausted is not recorded")
+
+
+def _due(message: Any) -> datetime | None:
+    """Return the ETA of ``message``; None without one, and for one that Celery will refuse."""
+    eta = message.headers.get(ETA)
+    try:
+        due: datetime | None = maybe_make_aware(maybe_iso8601(eta)) if eta else None
+    except (AttributeError, OverflowError, TypeError, ValueError):
+        return None
+    return due
 
 
 def _nothing(*_: Any, **__: Any) -> None:

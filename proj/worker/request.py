@@ -88,6 +88,18 @@ class SettledRequest(Request):
             self.outcome = GIVEN_BACK
             self.settle()
 
+    @property
+    def is_handed_over(self) -> bool:
+        """Whether the pool has it."""
+        return self._apply_result is not None or self.time_start is not None
+
+    def revoked(self) -> bool:
+        """Return whether it must not begin: also where it went back while it waited here."""
+        if self.is_given_back:
+            task_ready(self)
+            return True
+        return bool(super().revoked())
+
     def on_timeout(self, soft: bool, timeout: float) -> None:  # noqa: FBT001 - Celery's signature
         """Tell of a time limit as Celery does; after a hard one, settle."""
         if soft or self.is_given_back:

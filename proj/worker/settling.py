@@ -58,7 +58,8 @@ class Settler:
         """Return ``message`` (Kombu's) as settlement sees it."""
         original = original_of(message)
         headers = _headers_of(message, original)
-        name = task or headers.get("task")
+        # A plain message names its task nowhere; what the receiver has made of it does.
+        name = task or headers.get("task") or message.headers.get("task")
         return Delivery(
             original=original,
             headers=headers,

@@ -14,9 +14,11 @@ from contextlib import suppress
 from typing import Any
 
 from celery import signals
+from celery.exceptions import WorkerShutdown
 from celery.platforms import EX_OK
 from celery.utils.log import get_logger
 from celery.worker import state
+from celery.worker.control import control_command
 
 from proj.worker.giving_back import give_back_all, give_back_unbegun
 from proj.worker.last_resort import LastResort
@@ -24,6 +26,17 @@ from proj.worker.last_resort import LastResort
 __all__ = ["Stopping"]
 
 logger = get_logger(__name__)
+
+
+@control_command()
+def shutdown(panel: Any, msg: str = "Got shutdown from remote", **_: Any) -> dict[str, str]:
+    """Stop as SIGTERM does: ``celery control shutdown`` and Flower."""
+    logger.warning(msg)
+    if not isinstance(getattr(panel.consumer, "stopping", None), Stopping):
+        raise WorkerShutdown(EX_OK)  # an app without the plug-in, in the same process
+    panel.consumer.stopping.begin()
+    return {"ok": "stopping"}
+
 
 CHECK_SECONDS = 0.1
 COPY_SECONDS = 5.0
@@ -59,7 +72,7 @@ class Stopping:
             return
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             if getattr(signal.getsignal(number), "__name__", "").startswith("worker_"):
-                signal.signal(number, self._on_signal)
+                signal.signal(number, self.begin)
 
     def register(self, hub: Any) -> None:
         """Let the event loop notice a signal at once."""
@@ -70,7 +83,8 @@ class Stopping:
         if self.is_stopping:
             state.should_stop = EX_OK
 
-    def _on_signal(self, number: int, _frame: Any) -> None:
+    def begin(self, number: int = signal.SIGTERM, _frame: Any = None) -> None:
+        """Stop as the signal ``number`` asks for, at once if it is not the first one."""
         # A signal handler: no lock may be taken here that the main thread may hold.
         now = time.monotonic()
         is_first = self.deadline is None

@@ -24,10 +24,12 @@ class Subscription:
         settings = consumer.work_queue_settings
         self._asks_for_timeout = (settings.ownership, settings.type) != ("arguments", "classic")
         self._ended: dict[str, str] = {}
+        self._held: Any = None
 
     def begin(self) -> None:
         """Watch the consumers of a new connection."""
         self._ended.clear()
+        self._held = None
         self.note_delivery()
         tasks = self.consumer.task_consumer
         tasks.channel.on_cancelled = self._on_cancelled
@@ -74,6 +76,24 @@ class Subscription:
         if tasks is not None:
             self._remember(self._active())
             ignore_errors(self.consumer, tasks.cancel)
+
+    def hold(self) -> None:
+        """Take no more from the work queue; other queues of the worker go on."""
+        tasks, name = self.consumer.task_consumer, self.consumer.work_queue_settings.name
+        for queue in tasks.queues if tasks is not None else ():
+            if queue.name == name:
+                self._held = queue
+        self._remember({queue: tag for queue, tag in self._active().items() if queue == name})
+        if self._held is not None:
+            tasks.cancel_by_queue(name)
+
+    def go_on(self) -> None:
+        """Take from the work queue again after :meth:`hold`, unless the connection is a new one."""
+        tasks, held, self._held = self.consumer.task_consumer, self._held, None
+        if tasks is not None and held is not None:
+            self.note_delivery()
+            tasks.add_queue(held)
+            tasks.consume()
 
     def queues(self) -> list[str]:
         """Return the names of the queues consumed from now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -29,25 +30,37 @@ def test_every_question_of_inspect_is_answered(
     assert answered == list(METHODS)
 
 
-def test_delays_that_a_stock_producer_leaves_to_the_worker_block_nobody(
+def test_a_delay_that_a_stock_producer_leaves_to_the_worker_goes_to_the_broker(
     broker: Broker, workers: WorkerFactory
 ) -> None:
-    """Tasks due in an hour, from a program without the plug-in, wait beside the running ones."""
-    worker = workers("one", broker.url, concurrency=2)
-    with Celery(broker=broker.url, set_as_current=False) as stock:
-        for number in range(5):
-            stock.send_task(
-                "tasks.messages.process_message",
-                (f"later {number}",),
-                countdown=3600,
-                queue=Queue("task_queue", Exchange(""), no_declare=True),
-            )
-    wait_until(
-        worker.log, lambda log: log.count("] received") == 5, what="the worker holds all five"
-    )
+    """The worker holds none of them, runs what is due, and runs each other one when it is due."""
+    worker = workers("one", broker.url, concurrency=1)
+    send_as_stock(broker, *(f"later {number}" for number in range(5)), countdown=3600)
+    due = time.monotonic() + 3
+    send_as_stock(broker, "soon", countdown=3)
     run_producer("now", broker_url=broker.url)
 
-    wait_until(worker.done, lambda done: done == ["now"], what="the task that is due runs")
+    wait_until(worker.done, lambda done: done == ["now", "soon"], what="what is due has run")
+
+    assert time.monotonic() >= due
+    assert broker.waiting("celery_delayed_11") == 5
+    wait_until(broker.unacknowledged, lambda count: count == 0, what="the worker holds none")
+
+
+def test_a_delay_that_the_broker_does_not_take_holds_up_nobody_and_is_no_loss(
+    broker: Broker, workers: WorkerFactory
+) -> None:
+    """The task waits unacknowledged beside the running ones, and runs when it is due."""
+    worker = workers("one", broker.url, concurrency=1)
+    with broker.connect() as connection:
+        connection.channel().exchange_delete("celery_delayed_27")
+    send_as_stock(broker, "later", countdown=3600)
+    send_as_stock(broker, "soon", countdown=2)
+    worker.wait_for_log("CRITICAL.*no exchange 'celery_delayed_27'")
+    run_producer("now", broker_url=broker.url)
+
+    wait_until(worker.done, lambda done: done == ["now", "soon"], what="what is due has run")
+    wait_until(broker.unacknowledged, lambda count: count == 1, what="the worker holds the other")
 
 
 @pytest.mark.parametrize("wrong", ["password", "virtual host"])
@@ -70,3 +83,15 @@ def test_a_worker_whose_login_is_refused_says_so_in_one_line(
     assert "guest:**@" in told
     assert "Traceback" not in worker.log()
     assert "s3cret" not in worker.log()
+
+
+def send_as_stock(broker: Broker, *bodies: str, countdown: float) -> None:
+    """Send tasks as a program without the plug-in does, with the ETA in a header."""
+    with Celery(broker=broker.url, set_as_current=False) as stock:
+        for body in bodies:
+            stock.send_task(
+                "tasks.messages.process_message",
+                (body,),
+                countdown=countdown,
+                queue=Queue("task_queue", Exchange(""), no_declare=True),
+            )

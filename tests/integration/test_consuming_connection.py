@@ -38,6 +38,19 @@ def test_a_connection_lost_in_mid_task_costs_one_more_run_and_nothing_else(scene
         assert "Unrecoverable" not in worker.log()
 
 
+@pytest.mark.parametrize("scene", ["classic"], indirect=True)
+def test_a_connection_lost_while_the_worker_starts_is_replaced_at_once(scene: Scene) -> None:
+    """Kombu alone replaces it unseen by the event loop, which then reads no delivery, for ever."""
+    lossy = "tests.support.lossy_consumer:LossyConsumer"
+    worker = scene.worker(environment={"TEST_CONSUMER": lossy})
+    assert "a test has dropped the connection" in worker.log()
+    scene.send("note", "read")
+
+    scene.wait_begun("read", timeout_seconds=15)
+    assert worker.log().count("Connected to") == 2
+    assert "Stalled" not in worker.log()
+
+
 def test_a_process_lost_after_the_connection_makes_no_second_message(scene: Scene) -> None:
     """The broker has the message again already: a copy beside it would be one too many."""
     with Proxy(port_of(scene.url)) as proxy:
@@ -87,16 +100,18 @@ def test_a_worker_stops_in_time_while_its_broker_is_away(scene: Scene) -> None:
         assert scene.broker.waiting() == 1
 
 
-def test_a_second_worker_of_the_same_name_waits_for_its_mailbox(scene: Scene) -> None:
-    """405 RESOURCE_LOCKED ends a stock worker; ours takes over when the first one is gone."""
-    first = scene.worker("twin")
-    second = scene.worker("twin", ready=False, log_name="second")
-    second.wait_for_log("RESOURCE_LOCKED")
-    first.kill()
-
+def test_a_second_worker_of_the_same_name_works_and_says_so(scene: Scene) -> None:
+    """405 RESOURCE_LOCKED ends a stock worker; ours takes a mailbox of its own, and consumes."""
+    scene.worker("twin", concurrency=1)
+    second = scene.worker("twin", concurrency=1, ready=False, log_name="second")
+    second.wait_for_log("Another worker is named twin@")
     second.wait_ready(60)
-    scene.send("note", "taken-over")
-    scene.wait_begun("taken-over")
+
+    for name in ("one", "other"):
+        scene.send("sleep", name, 20)
+    for name in ("one", "other"):
+        scene.wait_begun(name)
+    second.wait_for_log("received")
 
 
 def test_a_queue_deleted_under_a_worker_is_declared_and_consumed_again(scene: Scene) -> None:

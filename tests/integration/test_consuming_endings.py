@@ -125,6 +125,18 @@ def test_a_task_that_the_worker_does_not_know_is_a_letter_and_a_failure(any_scen
     assert '"FAILURE"' in any_scene.result(task_id)
 
 
+@pytest.mark.parametrize("any_scene", ["quorum", "embedded"], indirect=True)
+def test_a_plain_message_whose_task_is_unknown_tells_which(any_scene: Scene) -> None:
+    """The name that the setting gives is the letter's task, and what to register."""
+    any_scene.broker.send(b"Message 0", delivery_mode=2)
+    any_scene.worker(environment={"WORK_QUEUE_PLAIN_MESSAGE_TASK": "tasks.of.another.release"})
+
+    ((letter, _, body),) = any_scene.wait_letters()
+
+    assert (letter.reason, letter.task) == (Reason.UNKNOWN_TASK, "tasks.of.another.release")
+    assert body == b"Message 0"
+
+
 def test_a_result_backend_that_raises_loses_nothing(any_scene: Scene) -> None:
     """A task whose failure, or success, cannot be stored is a letter; the worker goes on."""
     any_scene.send("fail", "unstorable")

@@ -24,6 +24,26 @@ def test_sigterm_lets_a_running_task_end_and_takes_no_new_message(any_scene: Sce
     assert worker.wait_end(10) == 0
     assert any_scene.begun() == {"running": 1, "running-ended": 1}
     assert any_scene.broker.waiting() == 1, "the message that waits, and no other"
+    assert "during closing channel" not in worker.log()
+
+
+@pytest.mark.parametrize("any_scene", ["quorum", "embedded"], indirect=True)
+def test_remote_control_stops_a_worker_as_sigterm_does(any_scene: Scene) -> None:
+    """``celery control shutdown``, and Flower: what runs has its grace, which stock cuts short."""
+    worker = any_scene.worker(concurrency=2, environment={"WORK_QUEUE_STOP_GRACE_SECONDS": "4"})
+    any_scene.send("sleep", "long", 60)
+    any_scene.send("sleep", "short", 2)
+    any_scene.wait_begun("long")
+    any_scene.wait_begun("short")
+
+    (answer,) = any_scene.control("shutdown")
+
+    assert list(answer.values()) == [{"ok": "stopping"}]
+    assert worker.wait_end(15) == 0
+    assert any_scene.begun() == {"long": 1, "short": 1, "short-ended": 1}
+    returned = any_scene.broker.take(any_scene.queue)
+    assert returned is not None
+    assert returned[0].headers["x-attempts"] == 0
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from threading import Condition, Thread
 from types import TracebackType
 
@@ -110,15 +111,14 @@ class Proxy:
                 Thread(target=self._answer, args=(broker, client), daemon=True).start()
 
     def _forward(self, client: socket.socket, broker: socket.socket) -> None:
-        with suppress(OSError):
+        with suppress(OSError), _ending(broker):
             while data := client.recv(65536):
                 self._wait_while_held("requests", len(data))
                 broker.sendall(data)
-            broker.shutdown(socket.SHUT_RDWR)
 
     def _answer(self, broker: socket.socket, client: socket.socket) -> None:
         limit = self.answers_limit
-        with suppress(OSError):
+        with suppress(OSError), _ending(client):
             while data := broker.recv(65536):
                 passing = data if limit is None else data[:limit]
                 self._wait_while_held("answers", len(passing))
@@ -127,7 +127,6 @@ class Proxy:
                     limit -= len(passing)
                     if not limit:
                         self._at_limit()
-            client.shutdown(socket.SHUT_RDWR)
 
     def _send_answer(self, client: socket.socket, data: bytes) -> None:
         if self.answer_bytes_per_second is None:
@@ -149,3 +148,12 @@ class Proxy:
             self.cut()
         else:
             self.hold()
+
+
+@contextmanager
+def _ending(other: socket.socket) -> Iterator[None]:
+    """End the other side with this one, which a killed process resets and does not close."""
+    try:
+        yield
+    finally:
+        other.shutdown(socket.SHUT_RDWR)

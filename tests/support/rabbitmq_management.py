@@ -15,8 +15,8 @@ __all__ = ["Management"]
 class Management:
     """The HTTP API of one node, as user guest: https://www.rabbitmq.com/docs/management ."""
 
-    def __init__(self, port: int) -> None:
-        self.root = f"http://127.0.0.1:{port}/api"
+    def __init__(self, port: int, address: str = "127.0.0.1") -> None:
+        self.root = f"http://{address}:{port}/api"
 
     def answers(self) -> bool:
         """Return whether the node is up: its listeners take connections and its queues answer."""

@@ -21,11 +21,16 @@ from tests.support.waiting import wait_until
 __all__ = ["ADVANCED_CONFIGURATION", "RabbitMQNode", "is_registered"]
 
 CONFIGURATION = """\
-listeners.tcp.1 = 127.0.0.1:{port}
-management.tcp.ip = 127.0.0.1
+listeners.tcp.1 = {address}:{port}
+management.tcp.ip = {address}
 management.tcp.port = {management_port}
 collect_statistics_interval = 200
 log.file.level = info
+"""
+
+JOINING = """\
+cluster_formation.peer_discovery_backend = classic_config
+cluster_formation.classic_config.nodes.1 = {node}
 """
 
 # Not five seconds: a test that asks the broker for the state of a queue waits for the next report.
@@ -36,21 +41,41 @@ class RabbitMQNode:
     """One node as child processes of this one; a context manager.
 
     It has a port mapper (epmd) of its own too: a system's own RabbitMQ is neither seen nor touched.
+    A node that is ``joining`` another one becomes, on its first start, a member of its cluster, and
+    ends before it. ``configuration`` is more lines of rabbitmq.conf; ``inside`` is what goes before
+    each command, such as that of a network namespace.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        joining: RabbitMQNode | None = None,
+        configuration: str = "",
+        address: str = "127.0.0.1",
+        inside: tuple[str, ...] = (),
+    ) -> None:
         self.programs = find_programs()
+        self.joining = joining
+        self.address = address
+        self.inside = inside
         self.folder = Path(tempfile.mkdtemp(prefix="workqueue-rabbitmq-"))
         self.port, self.management_port, distribution_port, epmd_port = free_ports(4)
         self.node_name = f"workqueue{secrets.token_hex(4)}@localhost"
         (self.folder / "rabbitmq.conf").write_text(
-            CONFIGURATION.format(port=self.port, management_port=self.management_port)
+            CONFIGURATION.format(
+                address=address, port=self.port, management_port=self.management_port
+            )
+            + (JOINING.format(node=joining.node_name) if joining else "")
+            + configuration
         )
         (self.folder / "advanced.config").write_text(ADVANCED_CONFIGURATION)
         (self.folder / "enabled_plugins").write_text("[rabbitmq_management].\n")
         cookie = self.folder / ".erlang.cookie"
-        cookie.write_text(secrets.token_hex(16))
+        cookie.write_text(joining.cookie if joining else secrets.token_hex(16))
         cookie.chmod(0o400)
+        self.cookie = cookie.read_text()
+        if joining:
+            epmd_port = int(joining.environment["ERL_EPMD_PORT"])
         self.environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "LANG": "C.UTF-8",
@@ -72,7 +97,7 @@ class RabbitMQNode:
             # One node of many on a small machine: few schedulers, and no spinning while idle.
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none",
         }
-        self.management = Management(self.management_port)
+        self.management = Management(self.management_port, address)
         self._port_mapper: subprocess.Popen[bytes] | None = None
         self._server: subprocess.Popen[bytes] | None = None
 
@@ -94,7 +119,7 @@ class RabbitMQNode:
 
     def start(self, *, timeout_seconds: float = 60.0) -> None:
         """Start the node on its folder, and return once it takes connections and answers."""
-        if self._port_mapper is None:
+        if self._port_mapper is None and self.joining is None:
             self._port_mapper = self._start("epmd", "epmd.log")
         self._server = self._start(self.programs / "rabbitmq-server", "server.log")
         wait_until(
@@ -102,6 +127,11 @@ class RabbitMQNode:
             what=f"RabbitMQ node {self.node_name} has started",
             timeout_seconds=timeout_seconds,
         )
+
+    @property
+    def runs(self) -> bool:
+        """Whether the node was started, and has not ended."""
+        return self._server is not None and self._server.poll() is None
 
     def kill(self) -> None:
         """End the node by SIGKILL, as a power cut would; its folder stays for the next start."""
@@ -137,7 +167,7 @@ class RabbitMQNode:
     def control(self, *arguments: str, timeout_seconds: float = 60.0) -> str:
         """Return what ``rabbitmqctl`` printed for ``arguments``; raises with that if it failed."""
         done = subprocess.run(
-            [str(self.programs / "rabbitmqctl"), "--quiet", *arguments],
+            [*self.inside, str(self.programs / "rabbitmqctl"), "--quiet", *arguments],
             env=self.environment,
             cwd=self.folder,
             capture_output=True,
@@ -156,7 +186,7 @@ class RabbitMQNode:
 
     def url(self, virtual_host: str = "/") -> str:
         """Return the AMQP URL of ``virtual_host``."""
-        return f"amqp://guest:guest@127.0.0.1:{self.port}/{virtual_host.replace('/', '%2F')}"
+        return f"amqp://guest:guest@{self.address}:{self.port}/{virtual_host.replace('/', '%2F')}"
 
     def log(self) -> str:
         """Return what the node's processes printed."""
@@ -165,7 +195,10 @@ class RabbitMQNode:
     def _start(self, command: str | Path, log_name: str) -> subprocess.Popen[bytes]:
         with (self.folder / log_name).open("ab") as output:
             return start_group(
-                [command], environment=self.environment, folder=self.folder, output=output
+                [*self.inside, command],
+                environment=self.environment,
+                folder=self.folder,
+                output=output,
             )
 
     def _registers(self) -> bytes:

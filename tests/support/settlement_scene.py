@@ -30,10 +30,11 @@ APP = "tests.support.settlement_tasks"
 class Scene:
     """One work queue with its dead-letter queue; a context manager that deletes both.
 
-    Without a ``url`` they are in a broker file of the scene's own.
+    Without a ``url`` they are in a broker file of the scene's own. ``ownership`` is the setting.
     """
 
-    def __init__(self, url: str | None, queue_type: str) -> None:
+    def __init__(self, url: str | None, queue_type: str, ownership: str = "arguments") -> None:
+        self.ownership = ownership
         self.type = "quorum" if url is None else queue_type
         self.queue = f"test-{secrets.token_hex(4)}"
         self.folder = Path(tempfile.mkdtemp(prefix="workqueue-settlement-"))
@@ -46,7 +47,7 @@ class Scene:
 
     def __enter__(self) -> Scene:
         with kombu.Connection(self.url) as connection:
-            declare(connection, Settings(name=self.queue, type=self.type))
+            declare(connection, Settings(self.queue, self.ownership, self.type))
         self._stack.enter_context(self.broker)
         return self
 
@@ -74,6 +75,7 @@ class Scene:
             "TEST_RESULT_BACKEND": f"file://{self.folder}/results",
             "WORK_QUEUE_NAME": self.queue,
             "WORK_QUEUE_TYPE": self.type,
+            "WORK_QUEUE_OWNERSHIP": self.ownership,
             **options.pop("environment", {}),
         }
         worker = Worker(
@@ -98,10 +100,14 @@ class Scene:
         )
         return task_id
 
-    def control(self, command: str) -> Any:
+    def control(self, command: str, **arguments: Any) -> Any:
         """Send a remote control command to every worker, and return their answers."""
-        with Celery(broker=self.url) as app:
-            return app.control.broadcast(command, reply=True, timeout=5)
+        with Celery(broker=self.url, set_as_current=False) as app:
+            answers = app.control.broadcast(
+                command, arguments=arguments, reply=True, timeout=20, limit=1
+            )
+        assert answers, f"no worker answers {command!r}"
+        return answers
 
     def begun(self) -> Counter[str]:
         """Return how often each task began."""

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from celery import Celery, Task
+from celery import Celery, Task, signals
 from celery.exceptions import Ignore, Reject
 from celery.worker.control import control_command
 
@@ -34,6 +34,16 @@ if timeout := os.environ.get("TEST_CONSUMER_TIMEOUT_MILLISECONDS"):
 if consumer := os.environ.get("TEST_CONSUMER"):
     app.conf.worker_consumer = consumer
 plugin.install(app)
+
+
+def raise_in_receiver(**_: Any) -> None:
+    """Raise, as a receiver of a signal may that nobody has tested."""
+    raise RuntimeError("a receiver is broken")
+
+
+if os.environ.get("TEST_RAISING_RECEIVERS"):
+    for name in ("received", "prerun", "postrun", "success", "failure", "retry", "revoked"):
+        getattr(signals, f"task_{name}").connect(raise_in_receiver)
 
 
 def began(name: str) -> None:

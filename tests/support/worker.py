@@ -21,7 +21,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Worker:
-    """One worker of the app ``app``, run from ``folder``; a context manager that ends it."""
+    """One worker of the app ``app``, run from ``folder``; a context manager that ends it.
+
+    ``inside`` is what goes before the command, such as that of a network namespace.
+    """
 
     def __init__(
         self,
@@ -36,6 +39,7 @@ class Worker:
         options: tuple[str, ...] = (),
         run_from: Path = ROOT,
         python: Path | str = sys.executable,
+        inside: tuple[str, ...] = (),
     ) -> None:
         self.name = name
         self.node = f"{name}@localhost"
@@ -50,7 +54,7 @@ class Worker:
             **(environment or {}),
         }
         self.command = [
-            *(str(python), "-m", "celery", "-A", app, "worker"),
+            *(*inside, str(python), "-m", "celery", "-A", app, "worker"),
             *("-n", self.node, "-l", "INFO", "-P", pool, "-c", str(concurrency)),
             *options,
         ]

@@ -8,7 +8,7 @@ import click
 import pytest
 
 from proj.commands.dead_letters.options import Moment
-from proj.commands.dead_letters.text import age, safe
+from proj.commands.text import age, safe
 from proj.dead_letters import DeadLetter, Reason, Selection
 from proj.dead_letters.browsing import fixed
 from proj.dead_letters.copying import Original

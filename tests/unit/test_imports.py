@@ -15,13 +15,13 @@ PACKAGE = Path(proj.__file__).parent
 LAYERS = (
     ("commands", "contrib", "producer", "celery", "plugin"),
     ("doctor", "worker"),
-    ("settlement",),
+    ("settlement", "pause"),
     ("dead_letters",),
     ("publishing",),
     ("configuration",),
     ("topology",),
     ("broker",),
-    ("settings", "errors", "embedded"),
+    ("settings", "errors", "embedded", "health"),
 )
 """From the top down: a module imports from its own layer or from one below it, never from above."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 from celery import Celery
 from kombu import Exchange, Queue
@@ -9,6 +11,7 @@ from kombu import Exchange, Queue
 from proj import plugin
 from proj.configuration import work_queue_settings
 from proj.errors import SettingsError
+from proj.publishing.send_task import SendTask
 
 
 def test_an_app_becomes_a_work_queue() -> None:
@@ -116,3 +119,32 @@ def test_a_misspelt_key_is_an_error_as_soon_as_the_configuration_is_read(
 
     with pytest.raises(SettingsError, match="did you mean"):
         _ = app.conf.task_acks_late
+
+
+def test_an_app_that_was_pickled_is_a_work_queue_too() -> None:
+    """Spawned processes get their app so: its settings, its publishing and its tasks' base."""
+    app = Celery("theirs", set_as_current=False)
+    app.conf.work_queue_name = "photos"
+    plugin.install(app)
+    assert app.conf.task_default_queue == "photos"
+
+    copy = pickle.loads(pickle.dumps(app))  # noqa: S301 - our own
+
+    assert copy.conf.task_default_queue == "photos"
+    assert copy.conf.task_acks_late is True
+    assert isinstance(copy.send_task, SendTask)
+    assert isinstance(pickle.loads(pickle.dumps(copy)).send_task, SendTask)  # noqa: S301 - as above
+
+
+def test_a_setting_that_is_changed_in_mid_program_counts_or_is_refused() -> None:
+    """Never ignored: a deadline counts from then on, and the queue's name comes too late."""
+    app = Celery("theirs", set_as_current=False)
+    plugin.install(app)
+    assert app.amqp.publish_deadline_seconds == 10
+    app.conf.work_queue_publish_deadline_seconds = 2
+    assert app.amqp.publish_deadline_seconds == 2
+
+    app.conf.work_queue_name = "photos"
+    for _ in range(2):
+        with pytest.raises(SettingsError, match="work_queue_name: changed after 'task_queue'"):
+            app.send_task("whatever")

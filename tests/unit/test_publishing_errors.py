@@ -13,7 +13,9 @@ from proj.errors import (
     BrokerUnavailable,
     OutcomeUnknown,
     PublishError,
+    QueueMismatch,
     Refused,
+    SettingsError,
     Unroutable,
     WorkQueueError,
 )
@@ -38,9 +40,20 @@ def test_every_error_is_one_that_celery_and_kombu_know(kind: type[PublishError])
 
 
 @pytest.mark.parametrize(
+    "error",
+    [QueueMismatch("q", "x-queue-type", "quorum", "classic"), SettingsError(["  one", "  two"])],
+)
+def test_errors_that_are_no_publish_pickle_too(error: WorkQueueError) -> None:
+    """Celery carries what a task raised between processes."""
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+
+    assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))
+
+
+@pytest.mark.parametrize(
     ("error", "kind", "told"),
     [
-        (Returned("NO_ROUTE", (60, 50)), Unroutable, "NO_ROUTE"),
+        (Returned(BROKER, "NO_ROUTE"), Unroutable, "NO_ROUTE"),
         (NotFound("no exchange 'x'", PUBLISH), Unroutable, "no exchange 'x'"),
         (MessageNacked(), Refused, "basic.nack"),
         (PreconditionFailed("message size 9 is larger", PUBLISH), Refused, "message size 9"),

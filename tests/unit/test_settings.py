@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -106,9 +110,44 @@ def test_an_option_of_a_task_that_cannot_work_is_an_error_that_names_the_task() 
         ("work_queue_attempts_limit", 0),
         ("work_queue_attempts_limit", True),
         ("work_queue_dead_letter_failures", "perhaps"),
+        ("work_queue_management_url", "localhost:15672"),
+        ("work_queue_management_url", "ftp://localhost"),
     ],
 )
 def test_a_value_that_cannot_work_is_refused(key: str, value: object) -> None:
     """A value outside what the broker or the promise allows is an error that names the key."""
     with pytest.raises(SettingsError, match=key):
         read({key: value}, {})
+
+
+def test_the_password_of_a_url_that_is_refused_is_not_shown() -> None:
+    """A management URL with a wrong scheme is told without its account."""
+    with pytest.raises(SettingsError, match=r"found '\*\*@broker:15672'"):
+        read({"work_queue_management_url": "amqp://me:s3cret@broker:15672"}, {})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("WORK_QUEUE_TYPE", "bogus"),
+        ("CELERY_BROKER_URL", "ampq://guest:secret@localhost//"),
+        ("CELERY_BROKER_URL", "amqp://guest:se/cret@localhost:5672//"),
+    ],
+)
+def test_a_command_with_wrong_settings_ends_with_the_text_alone(key: str, value: str) -> None:
+    """No traceback, no password, code 1."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "celery", "-A", "proj", "worker"],
+        env={**os.environ, key: value},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert ended.returncode == 1
+    told = ended.stderr[ended.stderr.index("Error: The work queue's settings are wrong:") :]
+    assert len(told.splitlines()) == 2
+    assert "Traceback" not in ended.stderr
+    assert "cret" not in ended.stderr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from datetime import datetime, timezone
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 import click
 
 from proj.commands.dead_letters.options import selecting, selection_of
-from proj.commands.dead_letters.text import age, safe
+from proj.commands.options import json_option, show
+from proj.commands.text import age, safe, table
 from proj.dead_letters.browsing import Listing, browse
 from proj.dead_letters.entry import DeadLetter
 
@@ -20,7 +20,7 @@ __all__ = ["list_letters", "shown_as_json"]
 @click.command("list", epilog="Example: ... dead-letters list --reason failed --since 2h")
 @selecting
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(0), help="Most shown.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@json_option
 @click.pass_context
 def list_letters(context: click.Context, /, limit: int, as_json: bool, **options: Any) -> None:  # noqa: FBT001 - click's flag
     """List dead letters, newest first; looking changes none of them.
@@ -29,7 +29,7 @@ def list_letters(context: click.Context, /, limit: int, as_json: bool, **options
     """
     listing = browse(context.obj.app, selection_of(**options), limit=limit)
     if as_json:
-        click.echo(json.dumps(_listing_as_json(listing)))
+        show(_listing_as_json(listing))
     else:
         _print(listing)
     context.exit(1 if listing.selected else 0)
@@ -73,10 +73,8 @@ def _print(listing: Listing) -> None:
         return
     rows: list[tuple[str, ...]] = [("ID", "AGE", "REASON", "TRIES", "REPLAYS", "TASK", "ERROR")]
     rows += [_row(entry) for entry in listing.letters]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
+    for line in table(rows):
+        click.echo(line)
     of = "" if listing.selected == listing.total else f" of {listing.total}"
     click.echo(f"\n{len(listing.letters)} shown, {listing.selected}{of} dead letters")
     click.echo(f"by reason: {_counts(listing.by_reason)}")

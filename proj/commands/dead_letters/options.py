@@ -12,7 +12,7 @@ import click
 from proj.dead_letters.reasons import Reason
 from proj.dead_letters.selecting import Selection
 
-__all__ = ["Moment", "require_choice", "selecting", "selection_of"]
+__all__ = ["Moment", "choosing", "selecting", "selection_of"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -47,7 +47,7 @@ class Moment(click.ParamType):  # type: ignore[type-arg] # older clicks have no 
 
 
 def selecting(command: Command) -> Command:
-    """Give ``command`` the options that :func:`selection_of` reads."""
+    """Give ``command`` the filters that :func:`selection_of` reads."""
     options = (
         click.option("--reason", type=click.Choice(REASONS), help="Only of this reason."),
         click.option("--task", help="Only of this task."),
@@ -60,20 +60,31 @@ def selecting(command: Command) -> Command:
     return command
 
 
+def choosing(command: Command) -> Command:
+    """Give ``command`` the filters, ids and ``--all``, one of which must be there."""
+    command = click.option("--all", "everything", is_flag=True, help="All dead letters.")(
+        selecting(command)
+    )
+    return click.argument("ids", metavar="[ID]...", nargs=-1)(command)
+
+
 def selection_of(
-    ids: tuple[str, ...] = (),
     *,
     reason: str | None,
     task: str | None,
     since: datetime | None,
     until: datetime | None,
     match: str | None,
+    older_than: datetime | None = None,
+    ids: tuple[str, ...] = (),
+    everything: bool | None = None,
 ) -> Selection:
-    """Return what the options of :func:`selecting` select."""
-    return Selection(ids, Reason(reason) if reason else None, task, since, until, match)
+    """Return what the options select; ``everything`` is None where nothing has to be chosen.
 
-
-def require_choice(selection: Selection, *, everything: bool) -> None:
-    """Raise ``UsageError`` unless letters were chosen, or all of them in so many words."""
-    if everything == (selection != Selection()):
+    Raises ``UsageError`` unless letters were chosen, or all of them in so many words.
+    """
+    before = min(filter(None, (until, older_than)), default=None)
+    wanted = Selection(ids, Reason(reason) if reason else None, task, since, before, match)
+    if everything is not None and everything == (wanted != Selection()):
         raise click.UsageError("Name the letters: ids, a filter such as --task, or else --all.")
+    return wanted

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from proj.commands.dead_letters.options import Moment, require_choice, selecting, selection_of
+from proj.commands.dead_letters.options import Moment, choosing, selection_of
+from proj.commands.options import json_option, show
 from proj.dead_letters.browsing import seen
 from proj.dead_letters.purging import purge as purge_letters
 
@@ -18,9 +17,7 @@ __all__ = ["purge"]
 
 
 @click.command(epilog="Example: ... dead-letters purge --older-than 30d --export old.jsonl")
-@click.argument("ids", metavar="[ID]...", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="All dead letters.")
-@selecting
+@choosing
 @click.option("--older-than", type=Moment(), metavar="AGE", help="Died longer ago than AGE: 7d.")
 @click.option(
     "--export",
@@ -29,16 +26,14 @@ __all__ = ["purge"]
     help="Write them to FILE, which must not exist, before they are removed.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask for the count.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@json_option
 @click.pass_context
-def purge(  # noqa: PLR0917 - click's options
+def purge(
     context: click.Context,
     /,
-    ids: tuple[str, ...],
-    everything: bool,  # noqa: FBT001 - click's flag
     older_than: datetime | None,
     export: Path | None,
-    yes: bool,  # noqa: FBT001 - as above
+    yes: bool,  # noqa: FBT001 - click's flag
     as_json: bool,  # noqa: FBT001 - as above
     **options: Any,
 ) -> None:
@@ -48,10 +43,7 @@ def purge(  # noqa: PLR0917 - click's options
     by ``dead-letters replay --from FILE --all``.
     """
     app = context.obj.app
-    wanted = selection_of(ids, **options)
-    if older_than:
-        wanted = replace(wanted, until=min(older_than, wanted.until or older_than))
-    require_choice(wanted, everything=everything)
+    wanted = selection_of(**options, older_than=older_than)
     chosen = seen(app, wanted)
     count = chosen.count
     if count and not yes:
@@ -62,7 +54,7 @@ def purge(  # noqa: PLR0917 - click's options
             raise click.ClickException("That is not the number: nothing was removed.")
     removed = purge_letters(app, chosen, export=export) if count else 0
     if as_json:
-        click.echo(json.dumps({"removed": removed, "export": str(export) if export else None}))
+        show({"removed": removed, "export": str(export) if export else None})
     else:
         click.echo(
             f"Removed {removed} dead letters."

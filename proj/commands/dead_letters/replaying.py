@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
-from proj.commands.dead_letters.options import require_choice, selecting, selection_of
+from proj.commands.dead_letters.options import choosing, selection_of
+from proj.commands.options import json_option, progress, show
 from proj.configuration import work_queue_settings
 from proj.dead_letters.browsing import fixed, seen
 from proj.dead_letters.filing import read_file
@@ -23,9 +19,7 @@ __all__ = ["replay"]
 
 
 @click.command(epilog="Example: ... dead-letters replay --task tasks.messages.process_message")
-@click.argument("ids", metavar="[ID]...", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="All dead letters.")
-@selecting
+@choosing
 @click.option("--to", metavar="QUEUE", help="To this queue, not to the work queue.")
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="At most so many a second.")
 @click.option(
@@ -36,17 +30,15 @@ __all__ = ["replay"]
     help="From FILE, which purge --export wrote.",
 )
 @click.option("--dry-run", is_flag=True, help="Only count.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@json_option
 @click.pass_context
 def replay(  # noqa: PLR0917 - click's options
     context: click.Context,
     /,
-    ids: tuple[str, ...],
-    everything: bool,  # noqa: FBT001 - click's flag
     to: str | None,
     rate: float | None,
     path: Path | None,
-    dry_run: bool,  # noqa: FBT001 - as above
+    dry_run: bool,  # noqa: FBT001 - click's flag
     as_json: bool,  # noqa: FBT001 - as above
     **options: Any,
 ) -> None:
@@ -56,14 +48,13 @@ def replay(  # noqa: PLR0917 - click's options
     expired expires again. Interrupted at any moment it loses nothing: run it again.
     """
     app = context.obj.app
-    wanted = selection_of(ids, **options)
-    require_choice(wanted, everything=everything)
+    wanted = selection_of(**options)
     chosen = fixed(wanted, read_file(path)) if path else seen(app, wanted)
     count = chosen.count
     queue = to or work_queue_settings(app).name
     done = 0
     if not dry_run and count:
-        with _progress(count, f"Replaying to {queue}") as on_replayed:
+        with progress(count, f"Replaying to {queue}") as on_replayed:
             how: dict[str, Any] = {"to": to, "letters_per_second": rate, "on_replayed": on_replayed}
             done = (
                 replay_file(app, path, chosen, **how)
@@ -71,7 +62,7 @@ def replay(  # noqa: PLR0917 - click's options
                 else replay_letters(app, chosen, **how)
             )
     if as_json:
-        click.echo(json.dumps({"selected": count, "replayed": done, "queue": queue}))
+        show({"selected": count, "replayed": done, "queue": queue})
     elif dry_run:
         click.echo(f"{count} dead letters would go to {queue!r}. Nothing was changed.")
     else:
@@ -79,22 +70,3 @@ def replay(  # noqa: PLR0917 - click's options
     if done < count and not dry_run:
         click.echo(f"{count - done} were held or taken by somebody else: run it again.", err=True)
         context.exit(1)
-
-
-@contextmanager
-def _progress(count: int, label: str) -> Iterator[Callable[[int], None]]:
-    """Give what counts the letters that are done; a bar is drawn on a terminal only."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    began, done = time.monotonic(), 0
-    with click.progressbar(
-        length=count, label=label, file=sys.stderr, show_pos=True, item_show_func=lambda rate: rate
-    ) as bar:
-
-        def on_replayed(more: int) -> None:
-            nonlocal done
-            done += more
-            bar.update(more, f"{done / max(time.monotonic() - began, 0.001):,.0f}/s")
-
-        yield on_replayed

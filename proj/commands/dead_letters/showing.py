@@ -8,7 +8,9 @@ from typing import Any
 import click
 
 from proj.commands.dead_letters.listing import shown_as_json
-from proj.commands.dead_letters.text import age, safe
+from proj.commands.options import json_option
+from proj.commands.options import show as show_json
+from proj.commands.text import age, safe
 from proj.dead_letters import letter
 from proj.dead_letters.browsing import find
 from proj.dead_letters.entry import DeadLetter
@@ -23,13 +25,13 @@ TOLD_ELSEWHERE = {"x-death", *letter.HEADERS} - {letter.EXPIRATION, letter.USER}
 
 @click.command(epilog="Example: ... dead-letters show 3f2a")
 @click.argument("letter_id", metavar="ID")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@json_option
 @click.pass_context
 def show(context: click.Context, /, letter_id: str, as_json: bool) -> None:  # noqa: FBT001 - click's flag
     """Show the dead letter whose id begins with ID: arguments, headers, deaths, traceback."""
     found = find(context.obj.app, letter_id)
     if as_json:
-        click.echo(json.dumps({"letters": [_as_json(entry) for entry in found]}))
+        show_json({"letters": [_as_json(entry) for entry in found]})
         return
     for entry in found:
         _print(entry)

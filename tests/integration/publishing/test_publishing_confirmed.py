@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import secrets
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from pika import URLParameters
 
 from proj.broker.channel import Unconfirmed
 from proj.errors import Refused, Unroutable
+from proj.publishing import producer
 from proj.publishing.plain import publish_plain
 from tests.support.proxy import Proxy
 from tests.support.publishing_app import masked, waiting
@@ -114,6 +116,27 @@ def test_a_full_queue_refuses(app: Celery) -> None:
         app.send_task("echo", queue=queue, task_id="the-id")
 
     assert (raised.value.task_id, raised.value.queue) == ("the-id", queue.name)
+    assert waiting(app, queue.name) == 1
+
+
+def test_a_refusal_that_passes_within_a_moment_is_not_an_error(
+    app: Celery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quorum queue without a leader refuses as a full one does: a nack is not the end of it."""
+    queue = _queue_for_one_message()
+    app.send_task("echo", queue=queue)
+    pauses: list[float] = []
+
+    def make_room(seconds: float) -> None:
+        pauses.append(seconds)
+        with app.connection() as connection:
+            connection.default_channel.queue_purge(queue.name)
+
+    monkeypatch.setattr(producer, "time", SimpleNamespace(sleep=make_room))
+
+    app.send_task("echo", queue=queue)
+
+    assert pauses == [producer.REFUSED_PAUSES_SECONDS[0]]
     assert waiting(app, queue.name) == 1
 
 

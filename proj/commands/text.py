@@ -1,10 +1,11 @@
-"""How dead letters are written on a terminal: nothing in a message can move its cursor."""
+"""How the commands write on a terminal: nothing in a message can move its cursor."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 
-__all__ = ["age", "safe"]
+__all__ = ["age", "duration", "safe", "table"]
 
 SIZES = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
@@ -24,13 +25,23 @@ def safe(text: object, longest: int = 2_000, *, lines: bool = False) -> str:
 
 def age(when: datetime | None) -> str:
     """Return how long ago ``when`` was, in its largest unit; ``?`` where nobody told."""
-    if when is None:
-        return "?"
-    seconds = max(0.0, (datetime.now(timezone.utc) - when).total_seconds())
+    return "?" if when is None else duration((datetime.now(timezone.utc) - when).total_seconds())
+
+
+def duration(seconds: float) -> str:
+    """Return a number of seconds in its largest unit."""
     for size, unit in SIZES:
         if seconds >= size:
             return f"{seconds / size:.0f}{unit}"
     return "0s"
+
+
+def table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """Yield the lines of ``rows``, the head first, in columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()
 
 
 def _escaped(character: str) -> str:

@@ -1,0 +1,1 @@
+"""A Flask application that has its parcels packed by the work queue: `make flask` runs it."""

@@ -1,0 +1,19 @@
+"""``workqueue health``: what the program ``workqueue-health`` tells, which starts much faster."""
+
+from __future__ import annotations
+
+import click
+
+from proj.health import main
+
+__all__ = ["health"]
+
+
+@click.command(
+    context_settings={"ignore_unknown_options": True}, add_help_option=False
+)  # the arguments are the program's own
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
+def health(context: click.Context, /, arguments: tuple[str, ...]) -> None:
+    """Tell whether the workers of this host are ready (the same: workqueue-health)."""
+    context.exit(main(arguments, "celery -A proj workqueue health"))

@@ -1,0 +1,1 @@
+"""``workqueue status``: what waits, what runs, where, and what needs a person."""

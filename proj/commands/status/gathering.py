@@ -1,0 +1,155 @@
+"""Gathers a snapshot: counts by AMQP or from the broker file, the rest from the workers."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from amqp.exceptions import NotFound
+
+from proj import pause
+from proj.broker.management import Management
+from proj.commands.broker import asked
+from proj.commands.status.snapshot import QueueState, Snapshot
+from proj.configuration import work_queue_settings
+from proj.dead_letters.entry import read_message
+from proj.dead_letters.taking import Held
+from proj.errors import ManagementUnavailable
+from proj.topology.names import DELAY_LEVELS, dead_letter_queue_name
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+__all__ = ["gather", "with_rates"]
+
+ANSWER_SECONDS = 1.0
+
+
+def gather(app: Celery, before: Snapshot | None = None) -> Snapshot:
+    """Return how things are now. Raises :class:`proj.errors.BrokerSilent`.
+
+    Rates are told by the management API, else seen as the difference to the snapshot ``before``.
+    """
+    settings = work_queue_settings(app)
+    connection = app.connection_for_read()
+    found = Snapshot(
+        when=datetime.now(timezone.utc),
+        broker=connection.as_uri(),
+        work=QueueState(settings.name),
+        delayed=QueueState("delayed"),
+        dead_letters=QueueState(dead_letter_queue_name(settings.name)),
+    )
+    with asked(app) as channel:
+        _count(channel, found.work)
+        _count(channel, found.dead_letters)
+        _count_delayed(channel, found)
+        if found.work.ready is not None:
+            # Else no worker has been here, and a look declares nothing.
+            found.pause = pause.current(channel, settings, before.pause if before else None)
+        found.dead_letters.oldest_seconds = _age_of_first_letter(channel, found, before)
+        found.workers = _ask_workers(app, channel.connection.client, found.work)
+    if found.work.in_work is None and found.all_answered:
+        found.work.in_work = sum(each["in_work"] for each in found.workers.values())
+    if settings.management_url:
+        try:
+            for queue in (found.work, found.dead_letters):
+                told = Management(settings.management_url, connection).queue(queue.name)
+                _complete(queue, told or {})
+        except ManagementUnavailable as error:
+            found.problem = str(error)
+    if before:
+        with_rates(before, found)
+    return found
+
+
+def with_rates(before: Snapshot, now: Snapshot) -> None:
+    """Fill in the rates of ``now`` that nobody told, where two samples show them."""
+    seconds = (now.when - before.when).total_seconds()
+    now.dead_letters_grown = (now.dead_letters.ready or 0) - (before.dead_letters.ready or 0)
+    same = before.workers.keys() == now.workers.keys() and now.taken >= before.taken
+    ready = (before.work.ready, now.work.ready)
+    if not (same and now.all_answered and seconds > 0) or None in ready:
+        return
+    taken = now.taken - before.taken
+    grown = (now.work.ready or 0) - (before.work.ready or 0)
+    if now.work.out_per_second is None:
+        now.work.out_per_second = taken / seconds
+    if now.work.in_per_second is None:
+        # What runs again after its worker was lost goes back without having come in.
+        now.work.in_per_second = max(0.0, (taken + grown) / seconds)
+
+
+def _count(channel: Any, queue: QueueState) -> None:
+    try:
+        declared = channel.queue_declare(queue.name, passive=True)
+    except NotFound:
+        return
+    queue.ready, queue.consumers = declared.message_count, declared.consumer_count
+    state_of = getattr(channel, "state_of", None)
+    if state_of:
+        queue.in_work, published = state_of(queue.name)
+        if queue.ready and published:
+            queue.oldest_seconds = max(0.0, time.time() - published)
+
+
+def _complete(queue: QueueState, told: dict[str, Any]) -> None:
+    queue.in_work = told.get("messages_unacknowledged", queue.in_work)
+    stats = told.get("message_stats", {})
+    queue.in_per_second = stats.get("publish_details", {}).get("rate", 0.0)
+    queue.out_per_second = stats.get("ack_details", {}).get("rate", 0.0)
+    if told.get("head_message_timestamp"):
+        queue.oldest_seconds = max(0.0, time.time() - told["head_message_timestamp"])
+    limits = {**(told.get("effective_policy_definition") or {}), **told.get("arguments", {})}
+    queue.most = limits.get("x-max-length", limits.get("max-length"))
+
+
+def _count_delayed(channel: Any, found: Snapshot) -> None:
+    if hasattr(channel, "delayed_count"):
+        ready = found.work.ready
+        found.delayed.ready = None if ready is None else channel.delayed_count(found.work.name)
+        return
+    # Shared by all work queues of the virtual host.
+    found.delayed.name = "delayed, any queue"
+    try:
+        found.delayed.ready = sum(
+            channel.queue_declare(level, passive=True).message_count for level in DELAY_LEVELS
+        )
+    except NotFound:
+        found.delayed.ready = 0  # they are declared with the first delayed task or worker
+
+
+def _age_of_first_letter(channel: Any, found: Snapshot, before: Snapshot | None) -> float | None:
+    ready, seen = found.dead_letters.ready, before and before.dead_letters
+    if not ready:
+        return None
+    if before and seen and seen.oldest_seconds is not None and ready >= (seen.ready or 0):
+        # Taken once: on RabbitMQ 3.10 a quorum queue counts each look.
+        return seen.oldest_seconds + (found.when - before.when).total_seconds()
+    if hasattr(channel, "browse"):
+        first = next(map(read_message, channel.browse(found.dead_letters.name)), None)
+    else:
+        held = Held(channel, found.dead_letters.name, slowly=True)
+        try:
+            _, first = next(iter(held), (0, None))
+        finally:
+            held.give_back()
+    when = first.letter.when if first else None
+    return max(0.0, (found.when - when).total_seconds()) if when else None
+
+
+def _ask_workers(app: Celery, connection: Any, work: QueueState) -> dict[str, dict[str, Any]]:
+    answers = app.control.broadcast(
+        "work_queue_status",
+        reply=True,
+        timeout=ANSWER_SECONDS,
+        connection=connection,
+        # Those who are paused consume nothing, and are waited for.
+        limit=work.consumers or None,
+    )
+    told = {node: answer for each in answers or () for node, answer in each.items()}
+    return {
+        node: answer
+        for node, answer in sorted(told.items())
+        if isinstance(answer, dict) and answer.get("queue") == work.name
+    }

@@ -1,0 +1,1 @@
+"""The work queue in a Django project: ``"proj.contrib.django"`` in ``INSTALLED_APPS``."""

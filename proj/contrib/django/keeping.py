@@ -1,0 +1,98 @@
+"""Writes a task's message into the outbox instead of publishing it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import kombu
+from django.utils import timezone
+from kombu.utils import json
+
+from proj.contrib.django.models import OutboxMessage
+
+if TYPE_CHECKING:
+    from proj.contrib.django.outbox import Outbox
+
+__all__ = ["KeepingProducer"]
+
+COMMIT_SECONDS = 1.0
+"""What a commit may take beside its publication, before a relay looks at the message."""
+
+OF_THE_CALL = {"retry", "retry_policy", "timeout", "confirm_timeout"}
+"""Options of a publish that say how to do it, and are no part of the message."""
+
+
+class NoChannel:
+    """What a result backend meets as a task is kept: it declares its queue as that is published."""
+
+    @property
+    def connection(self) -> NoChannel:
+        """Kombu reaches ``ensure`` by ``channel.connection.client``."""
+        return self
+
+    client = connection
+
+    def ensure(self, *_: Any, **__: Any) -> Callable[..., None]:
+        """Return a call that does nothing."""
+        return lambda *_, **__: None
+
+
+class KeepingProducer(kombu.Producer):
+    """A producer with no connection, whose ``publish`` inserts into the database ``alias``."""
+
+    is_outbox = True
+    channel = NoChannel()
+
+    def __init__(self, outbox: Outbox, alias: str) -> None:
+        super().__init__(None)
+        self.outbox = outbox
+        self.alias = alias
+
+    @cached_property
+    def connection(self) -> Any:
+        """The broker's connection, which is never opened."""
+        return self.outbox.app.connection_for_write()
+
+    def publish(
+        self,
+        body: Any,
+        routing_key: str | None = None,
+        *,
+        exchange: Any = "",
+        headers: dict[str, Any] | None = None,
+        declare: Any = (),
+        serializer: str | None = None,
+        compression: str | None = None,
+        **options: Any,
+    ) -> None:
+        """Serialise ``body`` and insert the message.
+
+        Raises what Kombu says of a body or headers that it cannot encode, and ``DatabaseError``.
+        """
+        headers = {} if headers is None else headers
+        body, content_type, content_encoding = self._prepare(
+            body, serializer, None, None, compression, headers
+        )
+        properties = {name: value for name, value in options.items() if name not in OF_THE_CALL}
+        properties.update(
+            content_type=content_type,
+            content_encoding=content_encoding,
+            declare=[each.name for each in declare or () if isinstance(each, kombu.Queue)],
+        )
+        now = timezone.now()
+        seconds = self.outbox.settings.outbox_publish_seconds + COMMIT_SECONDS
+        message = OutboxMessage(
+            task_id=headers.get("id") or options.get("correlation_id") or "",
+            exchange=getattr(exchange, "name", exchange) or "",
+            routing_key=routing_key or "",
+            headers=json.dumps(headers),
+            properties=json.dumps(properties),
+            body=body.encode() if isinstance(body, str) else body,
+            created=now,
+            retry_at=now + timedelta(seconds=seconds),
+        )
+        message.save(force_insert=True, using=self.alias)
+        self.outbox.publish_after_commit(message, self.alias)

@@ -1,0 +1,1 @@
+"""Commands of ``manage.py``: each file is one."""

@@ -1,0 +1,109 @@
+"""The app that is examined: its effective configuration, tasks and broker's address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from celery.app.routes import MapRoute
+from kombu.utils.url import parse_url
+
+from proj.broker.connection import TRANSPORTS
+from proj.configuration import work_queue_settings
+from proj.doctor.finding import listed
+from proj.publishing.amqp import AMQP
+from proj.topology.queue import WorkQueue
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+__all__ = ["Examined"]
+
+CONSUMER = "proj.worker.consumer:Consumer"
+
+
+class Examined:
+    """What the checks read of ``app``, wherever the user set it; nothing here asks the broker.
+
+    Raises :class:`proj.errors.SettingsError` for ``work_queue_*`` settings that are wrong.
+    """
+
+    def __init__(self, app: Celery) -> None:
+        self.app = app
+        self.conf = app.conf
+        self.settings = work_queue_settings(app)
+        self.version: tuple[int, ...] | None = None
+        """RabbitMQ's release, such as (4, 3, 6), once it has told."""
+        self.import_error: str | None = None
+        try:
+            app.loader.import_default_modules()
+        except Exception as error:  # noqa: BLE001 - a user's module may raise anything
+            self.import_error = f"{type(error).__name__}: {error}"
+
+    @cached_property
+    def tasks(self) -> dict[str, Any]:
+        """The user's tasks by name."""
+        tasks = sorted(self.app.tasks.items())
+        return {name: task for name, task in tasks if not name.startswith("celery.")}
+
+    @property
+    def publishes_through_us(self) -> bool:
+        """Whether the plug-in publishes for the app."""
+        return isinstance(self.app.amqp, AMQP)
+
+    @property
+    def consumes_through_us(self) -> bool:
+        """Whether the plug-in's consumer runs in the app's workers."""
+        return self.publishes_through_us and self.conf.worker_consumer == CONSUMER
+
+    @cached_property
+    def urls(self) -> list[dict[str, Any]]:
+        """Every broker URL in its parts: transport, hostname, userid, password."""
+        urls: list[str] = []
+        for told in (self.conf.broker_read_url, self.conf.broker_write_url):
+            urls += told.split(";") if isinstance(told, str) else told or ["amqp://"]
+        return [parse_url(url) for url in dict.fromkeys(urls)]
+
+    @property
+    def transport(self) -> str:
+        """The kind of broker, as its URL names it: ``amqp``, ``sqlite``, ``redis``."""
+        return self.urls[0]["transport"] or "amqp"
+
+    @property
+    def is_rabbitmq(self) -> bool:
+        """Whether the broker speaks AMQP."""
+        return self.transport in TRANSPORTS
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the broker is a file, which only the plug-in knows."""
+        return self.transport == "sqlite" and self.publishes_through_us
+
+    def queue_type(self, queue: Any) -> str | None:
+        """Return the type of ``queue`` (Kombu's); None where the broker decides it."""
+        if isinstance(queue, WorkQueue):
+            return self.settings.type if self.settings.ownership == "arguments" else None
+        kind = (queue.queue_arguments or {}).get("x-queue-type", "classic")
+        return str(kind)
+
+    def where(self, attribute: str, setting: str, is_wrong: Callable[[Any], bool]) -> str | None:
+        """Return where a value is wrong: the setting, or the tasks with a value of their own.
+
+        None where it is right for every task.
+        """
+        by_default = getattr(self.conf, setting, None)
+        own = {name: self._own(name, attribute) for name in self.tasks}
+        values = {name: by_default if value is None else value for name, value in own.items()}
+        wrong = [name for name, value in values.items() if is_wrong(value)]
+        if is_wrong(by_default) and (wrong or not values):
+            return f"{setting} = {by_default!r}"
+        return f"{attribute} = {values[wrong[0]]!r} of {listed(wrong)}" if wrong else None
+
+    def _own(self, name: str, attribute: str) -> Any:
+        """Return a task's own value of ``attribute``, else what ``task_routes`` has for it."""
+        value = getattr(self.tasks[name], attribute, None)
+        for route in self.app.amqp.router.routes if value is None else ():
+            if isinstance(route, MapRoute):
+                value = (route(name) or {}).get(attribute, value)
+        return value

@@ -1,0 +1,1 @@
+"""What the configuration alone tells, by subject."""

@@ -1,0 +1,116 @@
+"""The pause of a work queue, kept on the broker: the queue ``<name>.paused`` holds its messages.
+
+Whoever looks only counts them. Two are published, so that one may be read while the other counts.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import socket
+import time
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from amqp.exceptions import AccessRefused, PreconditionFailed
+
+from proj.dead_letters.taking import Held
+from proj.topology.declaring import dead_letter_queue_arguments
+from proj.topology.names import DEFAULT_EXCHANGE, pause_queue_name
+
+if TYPE_CHECKING:
+    from proj.settings import Settings
+
+__all__ = ["Pause", "begin", "current", "end", "whoever_runs_this"]
+
+MESSAGES = 2
+
+READ_SECONDS = 2.0
+"""How long it is waited for a message that somebody else reads."""
+
+WAIT_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Pause:
+    """A pause that lasts."""
+
+    since: str | None
+    """ISO 8601, UTC; None where it cannot be read now."""
+    by: str | None
+
+
+def begin(channel: Any, settings: Settings, by: str) -> Pause:
+    """Pause the queue, on any Kombu ``channel``; one that is paused already stays as it is."""
+    found = current(channel, settings)
+    if found and found.by:
+        return found
+    pause = Pause(datetime.now(timezone.utc).isoformat(timespec="seconds"), by)
+    body = json.dumps({"since": pause.since, "by": pause.by}).encode()
+    for _ in range(MESSAGES):
+        message = channel.prepare_message(
+            body, content_type="application/json", properties={"delivery_mode": 2}
+        )
+        queue = pause_queue_name(settings.name)
+        channel.basic_publish(message, DEFAULT_EXCHANGE, queue, mandatory=True)
+    return pause
+
+
+def end(channel: Any, settings: Settings) -> Pause | None:
+    """End the pause; return what it was, None if there was none."""
+    found = current(channel, settings)
+    if found:
+        # Purging would leave a message that somebody reads now.
+        channel.queue_delete(pause_queue_name(settings.name))
+        _count(channel, settings)
+    return found
+
+
+def current(channel: Any, settings: Settings, known: Pause | None = None) -> Pause | None:
+    """Return the pause that lasts now, None if there is none; ``known`` need not be read again."""
+    if not _count(channel, settings):
+        return None
+    return known or _read(channel, settings)
+
+
+def whoever_runs_this() -> str:
+    """Return user and host of this process."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
+
+
+def _count(channel: Any, settings: Settings) -> int:
+    """Return how many messages the queue holds that nobody reads; declare it where there is none.
+
+    A passive declaration would write an error into RabbitMQ's log at every look.
+    """
+    queue, arguments = pause_queue_name(settings.name), dead_letter_queue_arguments(settings)
+    try:
+        found = channel.queue_declare(queue, durable=True, auto_delete=False, arguments=arguments)
+    except (AccessRefused, PreconditionFailed):
+        # It may be there all the same: for an account that only reads, or from other settings.
+        found = channel.queue_declare(queue, passive=True)
+    return int(found.message_count)
+
+
+def _read(channel: Any, settings: Settings) -> Pause:
+    until = time.monotonic() + READ_SECONDS
+    # The last one is left alone: it tells the workers that the pause lasts.
+    while _count(channel, settings) < MESSAGES and time.monotonic() < until:
+        time.sleep(WAIT_SECONDS)
+    held = Held(channel, pause_queue_name(settings.name), slowly=True)
+    if held.count >= MESSAGES:
+        try:
+            for _, message in held:
+                told = json.loads(message.original.body)
+                return Pause(str(told["since"]), str(told["by"]))
+        except (ValueError, KeyError, TypeError):
+            pass  # not written by us; it pauses all the same
+        finally:
+            held.give_back()
+    return Pause(None, None)

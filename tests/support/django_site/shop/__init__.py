@@ -1,0 +1,1 @@
+"""Its one app: orders, and parcels that are packed for them."""
