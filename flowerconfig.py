@@ -1,7 +1,8 @@
 """Flower's settings, which ``celery -A proj flower`` reads from this folder.
 
 Every option of Flower: https://flower.readthedocs.io/en/latest/config.html . Each can also come
-from the environment (``FLOWER_PORT=5556``) or from the command line (``--port=5556``).
+from the command line (``--port=5556``), and those that this file does not set from the environment
+(``FLOWER_PORT=5556``).
 """
 
 from tornado.options import options

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from amqp.exceptions import AccessRefused, NotAllowed, ResourceLocked
@@ -41,6 +42,9 @@ logger = get_logger(__name__)
 
 LOGIN_PAUSE_SECONDS = 5
 
+EVENTS_SECONDS = 0.5
+"""How long events of tasks wait for each other; 24 of them are sent at once (Celery's limit)."""
+
 SOLO_HEARTBEAT_SECONDS = 120
 """Celery's own default."""
 
@@ -67,6 +71,7 @@ class Consumer(CeleryConsumer):
         self.health = Health(self)
         self.mailbox = Mailbox(self)
         self._repeated: list[Any] = []
+        self._events_wait = False
         keep_processes_free(self.controller, self.receiver.give_up_request)
 
     def start(self) -> None:
@@ -124,6 +129,7 @@ class Consumer(CeleryConsumer):
             self._repeated.pop().cancel()
         self._repeat(TURN_SECONDS, self.health.write)
         self._repeat(LOOK_SECONDS, self.pausing.look)
+        self._repeat(EVENTS_SECONDS, self._flush_events)
         if self.retention.is_wanted:
             self.retention.look()
             self._repeat(RETENTION_SECONDS, self.retention.look)
@@ -145,8 +151,9 @@ class Consumer(CeleryConsumer):
             time.sleep(LOGIN_PAUSE_SECONDS)
         if isinstance(exc, ResourceLocked):
             logger.error(
-                "Another worker is named %s, or the broker has not yet noticed that it is gone: "
-                "trying again. Give each worker a name of its own: celery worker -n one@%%h.",
+                "Another worker is named %s, or the broker has not yet noticed that it is gone. "
+                "Both work, but remote control and Flower take two workers of one name for one: "
+                "give each a name of its own, celery worker -n one@%%h.",
                 self.hostname,
             )
         self.settler.forget()
@@ -188,6 +195,21 @@ class Consumer(CeleryConsumer):
 
         connection.ensure_connection = ensure_connection
         return connection
+
+    def on_send_event_buffered(self) -> None:
+        """Let events of tasks wait for each other; Celery sends them at every turn of its loop."""
+        self._events_wait = True
+
+    def stop(self) -> None:
+        """Send what events wait, then stop."""
+        with suppress(*self.connection_errors):
+            self._flush_events()
+        super().stop()
+
+    def _flush_events(self) -> None:
+        if self._events_wait:
+            self._events_wait = False
+            super()._flush_events()
 
     def _repeat(self, seconds: float, call: Callable[[], None]) -> None:
         """Call every while, for as long as this connection lasts."""

@@ -185,18 +185,28 @@ def test_there_is_no_guest(composed: Composed) -> None:
         pika.BlockingConnection(pika.URLParameters(url))
 
 
+def test_containers_run_without_rights(composed: Composed) -> None:
+    """The image's user is not root."""
+    assert composed.run("docker compose exec -T worker id -u").stdout.strip() not in {"", "0"}
+
+
 def test_ports_are_on_the_loopback_interface_only(composed: Composed) -> None:
-    """Nothing is published to the network."""
+    """Nothing is published to the network; Prometheus finds its metrics on this machine."""
     shown = composed.run("docker compose ps --format '{{.Ports}}'").stdout
     published = re.findall(r"(\S+):\d+->", shown)
 
     assert len(published) == 4
     assert set(published) == {"127.0.0.1"}
+    metrics = f"http://127.0.0.1:{composed.ports['PROMETHEUS_PORT']}/metrics"
+    with urllib.request.urlopen(metrics, timeout=10) as answer:
+        assert b"rabbitmq_queue_messages_ready" in answer.read()
 
 
 def test_a_new_broker_container_knows_what_the_old_one_knew(composed: Composed) -> None:
     """Messages, and what an administrator has changed, are in the volume; nothing is reset."""
-    assert composed.run("docker compose stop worker").returncode == 0
+    composed.run("docker compose stop worker")
+    stopped = composed.run("docker compose ps --all --format '{{.ExitCode}}' worker").stdout
+    assert stopped.split() == ["0", "0", "0"]
     assert composed.run("docker compose run --rm producer Kept").returncode == 0
     definition = {"delivery-limit": 1000}
     changed = {"pattern": "^task_queue\\.dead_letters$", "definition": definition}
