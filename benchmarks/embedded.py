@@ -1,8 +1,9 @@
 """Compare the embedded broker with its neighbours: `python benchmarks/embedded.py`.
 
 Needs celery, sqlalchemy (for Kombu's sqla+sqlite) and potatoq. No-op tasks, late acknowledgement,
-prefetch 1, one machine, one run after the other, each on a fresh file. Two processes work: two
-solo workers, or one worker with two children. Caveats: the file system is that of --folder; all
+prefetch 1, one machine, each run on a fresh file. Publishing is measured in rounds, in which all
+take turns; the rest one after the other. Two processes work: two solo workers, or one worker with
+two children. Caveats: the file system is that of --folder; all
 workers run at log level ERROR; potatoq commits without syncing the disk unless "durable"; for the
 sqla transport, which is slow, the counts are a tenth.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import sqlite3
 import statistics  # noqa: F401  for the program in latency_ms
 import subprocess
 import sys
@@ -19,6 +21,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+import rounds
 
 ROOT = Path(__file__).parents[1]
 CONTENDERS = ("embedded", "sqla", "potatoq", "potatoq-durable")
@@ -37,11 +41,12 @@ def make_app(kind: str) -> Any:
         return made
     from celery import Celery  # noqa: PLC0415
 
-    from proj.embedded import register  # noqa: PLC0415
+    from proj import plugin  # noqa: PLC0415
 
-    register()
     url = f"sqlite:///{file}" if kind == "embedded" else f"sqla+sqlite:///{file}"
     made = Celery("embedded", broker=url)
+    if kind == "embedded":
+        plugin.install(made)
     made.conf.update(task_acks_late=True, worker_prefetch_multiplier=1)
     return made
 
@@ -190,8 +195,6 @@ def measure(kind: str, folder: str, count: int, *, quick: bool) -> dict[str, flo
     """Return every figure of one contender."""
     count = count // 10 if kind == "sqla" else count
     figures: dict[str, float] = {}
-    run = Run(kind, folder)
-    figures["publish/s"] = run.publish(count)
     for shape in ("solo", "prefork"):
         if shape == "solo" and kind.startswith("potatoq"):
             continue
@@ -213,9 +216,26 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=5000, help="no-op tasks (sqla: a tenth)")
     parser.add_argument("--folder", default=".", help="where the broker files lie")
     parser.add_argument("--only", nargs="*", default=CONTENDERS, choices=CONTENDERS)
+    parser.add_argument("--rounds", type=int, default=5, help="of publishing")
+    parser.add_argument("--publish", action="store_true", help="only publishing")
     parser.add_argument("--quick", action="store_true", help="no idle cost, no latency")
     options = parser.parse_args()
+    rounds.print_machine(["celery", "kombu", "sqlalchemy", "potatoq"])
+    print(f"SQLite {sqlite3.sqlite_version}")
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        publishing = rounds.measure(
+            {
+                kind: lambda kind=kind, count=options.count: Run(kind, folder).publish(
+                    count // 10 if kind == "sqla" else count
+                )
+                for kind in options.only
+            },
+            options.rounds,
+        )
+        pairs = [("embedded", kind) for kind in options.only if kind != "embedded"]
+        rounds.print_ratios(publishing, pairs, "published tasks/s")
+        if options.publish:
+            return
         results = {
             kind: measure(kind, folder, options.count, quick=options.quick) for kind in options.only
         }
@@ -223,7 +243,7 @@ def main() -> None:
         print(f"{kind:16}", "  ".join(f"{name} {value:,.1f}" for name, value in figures.items()))
     ours = results.get("embedded", {})
     for kind, theirs in results.items():
-        for name in ("publish/s", "drain/s solo", "drain/s prefork"):
+        for name in ("drain/s solo", "drain/s prefork"):
             other = theirs.get(name) or theirs.get("drain/s prefork")
             if kind != "embedded" and name in ours and other:
                 print(f"embedded / {kind:16} {name:16} {ours[name] / other:.2f}")

@@ -117,13 +117,11 @@ class Copies:
         def publish_copies(channel: Any) -> None:
             # All are made before the first is sent: one that cannot be made costs no other.
             messages = [self._message(channel, copy, drop_expiration=True) for copy in copies]
+            to_queue = (DEFAULT_EXCHANGE, queue, True)
             if isinstance(channel, Channel):
-                sent = [
-                    partial(channel.wait_for, channel.send(each, DEFAULT_EXCHANGE, queue))
-                    for each in messages
-                ]
+                written = list(channel.send_all((each, *to_queue) for each in messages))
+                sent = [partial(channel.wait_for, each) for each in written]
             else:
-                to_queue = (DEFAULT_EXCHANGE, queue, True)
                 sent = [partial(channel.basic_publish, each, *to_queue) for each in messages]
             for number, confirm in enumerate(sent):
                 answers[number] = _refusal(queue, confirm)

@@ -18,8 +18,7 @@ PRAGMAS = (
     "PRAGMA busy_timeout = 5000",
     "PRAGMA cache_size = -16000",
     "PRAGMA temp_store = MEMORY",
-    # In pages, as many as journal_size_limit keeps: a checkpoint syncs twice, whatever its size.
-    "PRAGMA wal_autocheckpoint = 4000",
+    "PRAGMA wal_autocheckpoint = 1000",
     "PRAGMA journal_size_limit = 16777216",
     # Overwriting deleted messages with zeros would write every page twice.
     "PRAGMA secure_delete = OFF",

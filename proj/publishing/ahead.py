@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import kombu
@@ -60,10 +59,9 @@ class OneByOne:
         self._unsent.extend(chunk)
         self._advance(CHUNK)
 
-    def finish(self, seconds: float | None = None) -> None:
-        """Give every message its outcome, within ``seconds`` if they are given."""
-        with nullcontext() if seconds is None else deadline.within(seconds):
-            self._advance(0)
+    def finish(self) -> None:
+        """Give every message its outcome."""
+        self._advance(0)
 
     def _advance(self, unanswered: int) -> None:  # noqa: ARG002 - for those that send ahead
         self._publish_singly()
@@ -106,13 +104,14 @@ class InTransactions(OneByOne):
 
     def _commit(self) -> None:
         batch = self.producer.channel.create_publish_batch(CHUNK + 1)
-        encode = Encoder(self.producer)
+        encode = Encoder(self.app, self.producer)
         for message in self._unsent:
             batch.publish(*encode(message))
         batch.flush()
-        committed, self._unsent = self._unsent, deque()
+        committed = list(self._unsent)
+        while self._unsent:
+            self.outcomes.add(self._unsent.popleft())
         for message in committed:
-            self.outcomes.add(message)
             message.tell_published(self.app, self.producer)
 
 
@@ -134,7 +133,7 @@ class Pipelined(OneByOne):
 
     def _send(self) -> None:
         with deadline.within(self.seconds):
-            encode = Encoder(self.producer)
+            encode = Encoder(self.app, self.producer)
             # All of them before the first is sent, since what is declared is waited for.
             encoded = [encode(message) for message in self._unsent]
             for published in self.producer.channel.send_all(encoded):
@@ -144,63 +143,68 @@ class Pipelined(OneByOne):
         while True:
             # What has been answered so far may have been read before, by sending.
             while self._under_way and self._under_way[0][1].answer is not None:
-                self._note_answer(*self._under_way.popleft())
+                self._settle_first(self._answered(*self._under_way[0]))
             if len(self._under_way) <= unanswered:
                 return
             with deadline.within(self.seconds):
                 self.producer.channel.read_answers()
 
-    def _note_answer(self, message: TaskMessage, published: Published) -> None:
-        if published.answer is Answer.CLOSED and self.ended is None:
-            # One of the messages under way is at fault: singly, each gets its own answer.
-            self.outcomes.add(message, self._publish_again(message))
-            return
+    def _answered(self, message: TaskMessage, published: Published) -> PublishError | None:
+        """Return what the broker's answer means; None where it holds the message."""
         failure = failure_of(published, self.producer.connection)
-        if failure is not None:
-            self.outcomes.add(message, self.producer.failure(failure, message.options))
-            return
-        self.outcomes.add(message)
-        message.tell_published(self.app, self.producer)
+        if failure is None:
+            return None
+        if published.answer is Answer.CLOSED:
+            # One of the messages under way is at fault: singly, each gets its own answer.
+            return self._publish_again(message, str(failure))
+        refused: PublishError = self.producer.failure(failure, message.options)
+        return refused
+
+    def _settle_first(self, error: PublishError | None) -> None:
+        message, published = self._under_way.popleft()
+        self.outcomes.add(message, error)
+        if published.answer is Answer.HELD:
+            message.tell_published(self.app, self.producer)
 
     def _recover(self, error: BaseException) -> None:
         """Publish again, singly, what was under way; or end, where the broker does not answer."""
         if not isinstance(error, ChannelError):
             self.producer.drop_connection(unless_blocked=True)
         while self._under_way:
-            message, published = self._under_way.popleft()
+            message, published = self._under_way[0]
             if published.answer is not None:
-                self._note_answer(message, published)
+                self._settle_first(self._answered(message, published))
                 continue
-            failure = self.producer.failure(error, message.options)
+            reason = self.producer.failure(error, message.options).reason
             if isinstance(error, TimeoutError) or not message.options["retry"]:
-                self.ended = self.ended or failure.reason
-            if self.ended is None:
-                again = self._publish_again(message)
-            else:
-                again = self._error(OutcomeUnknown, message, failure.reason)
-            self.outcomes.add(message, again)
+                self.ended = self.ended or reason
+            self._settle_first(self._publish_again(message, reason))
 
-    def _publish_again(self, message: TaskMessage) -> PublishError | None:
-        """Publish singly what the broker may hold already: where it refuses now, nobody knows."""
-        error = self._publish_one(message)
-        if error is None or isinstance(error, Unroutable):
-            return error
-        return self._error(OutcomeUnknown, message, error.reason)
+    def _publish_again(self, message: TaskMessage, reason: str) -> PublishError | None:
+        """Publish singly what the broker may hold already; ``reason`` is why nobody knows."""
+        error = None
+        if self.ended is None:
+            error = self._publish_one(message)
+            if error is None or isinstance(error, Unroutable):
+                return error
+        return self._error(OutcomeUnknown, message, error.reason if error else reason)
 
 
 class Encoder:
     """Makes of a message what Kombu's producer hands to a channel, and declares what it needs."""
 
-    def __init__(self, producer: Any) -> None:
-        self._declare = producer.maybe_declare
+    def __init__(self, app: Celery, producer: Any) -> None:
+        self._app = app
+        self._producer = producer
         self.prepare_message = producer.channel.prepare_message
         # Kombu publishes to this object, which is as much of a channel as it uses.
         self._kombu = kombu.Producer(self, DefaultExchange())
 
     def __call__(self, message: TaskMessage) -> tuple[Any, str, str, bool]:
         """Return the channel's message, its exchange, its routing key, and whether mandatory."""
+        message.expect_result(self._app, self._producer)
         for entity in message.options.get("declare") or ():
-            self._declare(entity)
+            self._producer.maybe_declare(entity)
         options = {**message.options, "declare": None, "retry": False}
         encoded: tuple[Any, str, str, bool] = self._kombu.publish(message.body, **options)
         return encoded

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from itertools import chain, islice
 from typing import Any
@@ -11,7 +13,8 @@ from celery import Celery, current_app
 from celery.canvas import Signature
 
 from proj.broker import deadline
-from proj.publishing.ahead import CHUNK, way_to
+from proj.publishing.ahead import CHUNK, OneByOne, way_to
+from proj.publishing.into_outbox import IntoOutbox
 from proj.publishing.outcomes import Interrupted, NotAllPublished, Outcome, Outcomes
 from proj.publishing.task import Task
 from proj.publishing.task_message import TaskMessage, compose
@@ -19,7 +22,7 @@ from proj.publishing.task_message import TaskMessage, compose
 __all__ = ["publish_many"]
 
 FAREWELL_SECONDS = 1.0
-"""After Ctrl-C: how long the broker may take to confirm what is sent already."""
+"""After Ctrl-C: how long the broker may take to confirm what was taken already."""
 
 
 def publish_many(
@@ -42,12 +45,13 @@ def publish_many(
     ``deadline_seconds`` (``work_queue_publish_deadline_seconds``) is how long the broker may be
     silent. ``on_progress(outcomes)`` is called after each chunk, ``on_outcome(outcome)`` for each
     message. A lost connection is opened again, and what had no answer is published again, unless
-    ``task_publish_retry`` is False.
+    ``task_publish_retry`` is False. Inside a transaction of Django that keeps its tasks, the
+    messages are inserted into the outbox in bulk.
 
     Raises :class:`NotAllPublished` with the outcomes where a message is not confirmed: at the end,
     or as soon as the broker is lost, or after ``failures_limit`` of them; :class:`Interrupted` with
-    the outcomes after Ctrl-C. What else ``apply_async`` raises for a call is raised, after what was
-    sent before is confirmed.
+    the outcomes after Ctrl-C. What else ``apply_async`` raises for a call, and what the iterable
+    raises, is raised after all that came before is confirmed.
     """
     calls = iter(calls)
     if app is None:
@@ -57,30 +61,43 @@ def publish_many(
     seconds = app.amqp.publish_deadline_seconds if deadline_seconds is None else deadline_seconds
     outcomes = Outcomes(on_outcome=on_outcome)
     messages = _messages(app, calls, task)
-    with deadline.within(seconds):
-        producer = app.amqp.producer_pool.acquire(block=True)
-    with producer:
-        way = way_to(app, producer, outcomes, seconds)
+    with _way(app, outcomes, seconds) as way:
+        chunk: list[TaskMessage] = []
         try:
             while not way.ended and len(outcomes.failed) < failures_limit:
-                chunk = list(islice(messages, CHUNK))
+                chunk.extend(islice(messages, CHUNK))
                 if not chunk:
                     break
-                way.publish(chunk)
+                taken, chunk = chunk, []
+                way.publish(taken)
                 if on_progress is not None:
                     on_progress(outcomes)
             way.finish()
-        except KeyboardInterrupt:
-            way.finish(FAREWELL_SECONDS)
-            raise Interrupted(outcomes) from None
-        except BaseException:
-            way.finish()
+        except BaseException as error:
+            interrupted = isinstance(error, KeyboardInterrupt)
+            with deadline.within(FAREWELL_SECONDS) if interrupted else nullcontext():
+                way.publish(chunk)
+                way.finish()
+            if interrupted:
+                raise Interrupted(outcomes) from None
             raise
     if on_progress is not None:
         on_progress(outcomes)
     if outcomes.failed:
         raise NotAllPublished(outcomes)
     return outcomes
+
+
+@contextmanager
+def _way(app: Celery, outcomes: Outcomes, seconds: float) -> Iterator[OneByOne]:
+    if app.send_task.keeper("", option=True) is not None:
+        # The broker may be away: an open transaction needs none.
+        yield IntoOutbox(app, outcomes, seconds)
+        return
+    with deadline.within(seconds):
+        producer = app.amqp.producer_pool.acquire(block=True)
+    with producer:
+        yield way_to(app, producer, outcomes, seconds)
 
 
 def _messages(app: Celery, calls: Iterable[Any], task: Any) -> Iterator[TaskMessage]:
@@ -98,11 +115,14 @@ def _messages(app: Celery, calls: Iterable[Any], task: Any) -> Iterator[TaskMess
             called = task
             args, kwargs, options = _filled_up(*call)
             as_celery = partial(task.apply_as_celery, args, kwargs, add_to_parent=False, **options)
+        keeper = app.send_task.keeper(getattr(called, "name", ""), options.get("outbox"))
         task_id = options.pop("task_id", None)
         message = None
         if isinstance(called, Task):
             message = templates.message(called, args, kwargs, task_id, options)
-        yield from (message,) if message else compose(app, as_celery)
+        is_outbox = keeper is not None
+        made = (message,) if message else compose(app, as_celery, is_outbox=is_outbox)
+        yield from (replace(each, keeper=keeper) for each in made) if is_outbox else made
 
 
 def _filled_up(

@@ -90,9 +90,6 @@ class SendTask:
                 block=True, timeout=self.templates.setting("broker_pool_acquire_timeout")
             ) as producer,
         ):
-            if not ignored:
-                with producer.connection._reraise_as_library_errors():  # noqa: SLF001 - as Celery's send_task
-                    self.app.backend.on_task_call(producer, message.id)
             message.publish(self.app, producer)
         result = task.AsyncResult(message.id)
         result.ignored = ignored

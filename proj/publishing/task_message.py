@@ -36,6 +36,8 @@ class TaskMessage:
     """Where it goes, as far as the call named a queue."""
     sent_event: dict[str, Any] | None = None
     """The fields of its event ``task-sent``, if ``task_send_sent_event`` is on."""
+    keeper: Any = None
+    """The outbox's producer, if an open database transaction keeps the message."""
 
     @property
     def id(self) -> str:
@@ -44,8 +46,15 @@ class TaskMessage:
 
     def publish(self, app: Celery, producer: Any) -> None:
         """Publish it with ``producer`` and tell so; raises :class:`proj.errors.PublishError`."""
+        self.expect_result(app, producer)
         producer.publish(self.body, **self.options)
         self.tell_published(app, producer)
+
+    def expect_result(self, app: Celery, producer: Any) -> None:
+        """Let the result backend make ready for the task's result, as Celery does before."""
+        if not self.options["headers"].get("ignore_result"):
+            with producer.connection._reraise_as_library_errors():  # noqa: SLF001 - as Celery's send_task
+                app.backend.on_task_call(producer, self.id)
 
     def tell_published(self, app: Celery, producer: Any) -> None:
         """Send ``after_task_publish`` and the event ``task-sent``, as Celery does."""
@@ -64,13 +73,14 @@ class TaskMessage:
             app.amqp._event_dispatcher.publish("task-sent", self.sent_event, producer, **again)  # noqa: SLF001 - as Celery's sender
 
 
-def compose(app: Celery, call: Callable[..., Any]) -> list[TaskMessage]:
+def compose(app: Celery, call: Callable[..., Any], *, is_outbox: bool = False) -> list[TaskMessage]:
     """Return the messages that ``call(producer=...)`` would publish, and publish none.
 
     ``call`` is the ``apply_async`` of a task or a signature, with its arguments bound. It runs as
-    ever, signal ``before_task_publish`` included; a group or a chord makes several messages.
+    ever, signal ``before_task_publish`` included; a group or a chord makes several messages. For an
+    outbox a delay stays an ETA, since what is left of it is known when the message is published.
     """
-    composer = Composer(app)
+    composer = Composer(app, is_outbox=is_outbox)
     call(producer=composer)
     return composer.messages
 
@@ -81,8 +91,9 @@ class Composer(kombu.Producer):
     composes = True
     """The message is not kept in an outbox now."""
 
-    def __init__(self, app: Celery) -> None:
+    def __init__(self, app: Celery, *, is_outbox: bool) -> None:
         super().__init__(None)
+        self.is_outbox = is_outbox
         self._app = app
         self.messages: list[TaskMessage] = []
 

@@ -151,8 +151,9 @@ class Consumer(CeleryConsumer):
             time.sleep(LOGIN_PAUSE_SECONDS)
         if isinstance(exc, ResourceLocked):
             logger.error(
-                "Another worker is named %s, or the broker has not yet noticed that it is gone: "
-                "trying again. Give each worker a name of its own: celery worker -n one@%%h.",
+                "Another worker is named %s, or the broker has not yet noticed that it is gone. "
+                "Both work, but remote control and Flower take two workers of one name for one: "
+                "give each a name of its own, celery worker -n one@%%h.",
                 self.hostname,
             )
         self.settler.forget()

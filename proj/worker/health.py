@@ -28,8 +28,9 @@ class Health:
 
     def __init__(self, consumer: Any) -> None:
         self.consumer = consumer
-        folder = consumer.work_queue_settings.runtime_folder or health.runtime_folder()
-        self.file = Path(health.file_of(folder, consumer.hostname))
+        chosen = consumer.work_queue_settings.runtime_folder
+        self.is_default = chosen is None
+        self.file = Path(health.file_of(chosen or health.runtime_folder(), consumer.hostname))
         self.pid = os.getpid()
         self.process_started = health.process_started(self.pid)
         self._can_write = True
@@ -42,6 +43,9 @@ class Health:
         written = self.file.with_suffix(".new")
         try:
             self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self.is_default and self.file.parent.lstat().st_uid != os.getuid():
+                # In /tmp anybody may make it first, and lead our writing elsewhere.
+                raise PermissionError(f"{self.file.parent} belongs to another user")
             written.write_text(fact)
             written.replace(self.file)
             self._can_write = True
@@ -51,7 +55,7 @@ class Health:
             self._can_write = False
 
     def turning(self, callback: Callable[[], Any] | None) -> Callable[[], None]:
-        """Return ``callback`` for the times when a broker is awaited, and the loop so far."""
+        """Return what tells, as a turn of the loop does, that the worker lives, and calls back."""
 
         def turn() -> None:
             self.write()

@@ -60,12 +60,11 @@ class Pausing:
                     lambda channel: pause.current(channel, self.settings, known)
                 )
             except CopyRefused:
-                return (
-                    known  # The broker is away, or blocks: a pause lasts until it says otherwise.
-                )
+                # The broker is away, or blocks: a pause lasts until it says otherwise.
+                return known
             return found
 
-        self.consumer.settler.beside.do(ask, self._on_answer)
+        self.consumer.settler.beside.do(ask, lambda found: self._on_answer(known, found))
 
     def apply(self, found: Pause | None) -> None:
         """Take messages no more, or again."""
@@ -86,9 +85,11 @@ class Pausing:
             logger.warning("Resumed.")
         self.consumer.health.write()
 
-    def _on_answer(self, found: Pause | None) -> None:
+    def _on_answer(self, known: Pause | None, found: Pause | None) -> None:
         self._is_asking = False
-        self.apply(found)
+        # What a broadcast has told meanwhile is newer than this answer.
+        if self.lasting is known:
+            self.apply(found)
 
     def _give_back_unbegun(self) -> None:
         """Give back what waits here for its time, its rate limit or a process."""

@@ -16,7 +16,7 @@ __all__ = ["Retention"]
 
 logger = get_logger(__name__)
 
-LOOK_SECONDS = 10.0
+LOOK_SECONDS = 60.0
 """How often a worker looks; of a letter that is not old enough it looks when it will be."""
 
 AT_MOST = 10_000

@@ -37,7 +37,7 @@ def cluster() -> Iterator[RabbitMQCluster]:
 @pytest.fixture
 def app(cluster: RabbitMQCluster) -> Iterator[Celery]:
     """An app that knows every node of the cluster."""
-    app = Celery("ledger", broker=cluster.urls)
+    app = Celery("ledger", broker=cluster.urls, set_as_current=False)
     plugin.install(app)
     app.conf.work_queue_publish_deadline_seconds = DEADLINE_SECONDS
     yield app

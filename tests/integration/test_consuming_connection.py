@@ -100,16 +100,18 @@ def test_a_worker_stops_in_time_while_its_broker_is_away(scene: Scene) -> None:
         assert scene.broker.waiting() == 1
 
 
-def test_a_second_worker_of_the_same_name_waits_for_its_mailbox(scene: Scene) -> None:
-    """405 RESOURCE_LOCKED ends a stock worker; ours takes over when the first one is gone."""
-    first = scene.worker("twin")
-    second = scene.worker("twin", ready=False, log_name="second")
+def test_a_second_worker_of_the_same_name_works_and_says_so(scene: Scene) -> None:
+    """405 RESOURCE_LOCKED ends a stock worker; ours takes a mailbox of its own, and consumes."""
+    scene.worker("twin", concurrency=1)
+    second = scene.worker("twin", concurrency=1, ready=False, log_name="second")
     second.wait_for_log("Another worker is named twin@")
-    first.kill()
-
     second.wait_ready(60)
-    scene.send("note", "taken-over")
-    scene.wait_begun("taken-over")
+
+    for name in ("one", "other"):
+        scene.send("sleep", name, 20)
+    for name in ("one", "other"):
+        scene.wait_begun(name)
+    second.wait_for_log("received")
 
 
 def test_a_queue_deleted_under_a_worker_is_declared_and_consumed_again(scene: Scene) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import kombu
+from django.db import connections
 from django.utils import timezone
 from kombu.utils import json
 
@@ -15,6 +16,7 @@ from proj.contrib.django.models import OutboxMessage
 
 if TYPE_CHECKING:
     from proj.contrib.django.outbox import Outbox
+    from proj.publishing.task_message import TaskMessage
 
 __all__ = ["KeepingProducer"]
 
@@ -61,9 +63,7 @@ class KeepingProducer(kombu.Producer):
         body: Any,
         routing_key: str | None = None,
         *,
-        exchange: Any = "",
         headers: dict[str, Any] | None = None,
-        declare: Any = (),
         serializer: str | None = None,
         compression: str | None = None,
         **options: Any,
@@ -76,15 +76,39 @@ class KeepingProducer(kombu.Producer):
         body, content_type, content_encoding = self._prepare(
             body, serializer, None, None, compression, headers
         )
+        options.update(content_type=content_type, content_encoding=content_encoding)
+        message = self._row(body, routing_key=routing_key, headers=headers, **options)
+        message.save(force_insert=True, using=self.alias)
+        self.outbox.publish_after_commit(message, self.alias)
+
+    def keep_all(self, messages: Iterable[TaskMessage]) -> None:
+        """Insert messages of ``publish_many`` together; raises ``DatabaseError``."""
+        rows = [self._row(message.body, **message.options) for message in messages]
+        if connections[self.alias].features.can_return_rows_from_bulk_insert:
+            OutboxMessage.objects.using(self.alias).bulk_create(rows)
+        else:
+            for row in rows:
+                row.save(force_insert=True, using=self.alias)
+        for row in rows:
+            self.outbox.publish_after_commit(row, self.alias)
+
+    def _row(
+        self,
+        body: Any,
+        *,
+        routing_key: str | None,
+        headers: dict[str, Any],
+        exchange: Any = "",
+        declare: Any = (),
+        **options: Any,
+    ) -> OutboxMessage:
         properties = {name: value for name, value in options.items() if name not in OF_THE_CALL}
-        properties.update(
-            content_type=content_type,
-            content_encoding=content_encoding,
-            declare=[each.name for each in declare or () if isinstance(each, kombu.Queue)],
-        )
+        properties["declare"] = [
+            each.name for each in declare or () if isinstance(each, kombu.Queue)
+        ]
         now = timezone.now()
         seconds = self.outbox.settings.outbox_publish_seconds + COMMIT_SECONDS
-        message = OutboxMessage(
+        return OutboxMessage(
             task_id=headers.get("id") or options.get("correlation_id") or "",
             exchange=getattr(exchange, "name", exchange) or "",
             routing_key=routing_key or "",
@@ -94,5 +118,3 @@ class KeepingProducer(kombu.Producer):
             created=now,
             retry_at=now + timedelta(seconds=seconds),
         )
-        message.save(force_insert=True, using=self.alias)
-        self.outbox.publish_after_commit(message, self.alias)

@@ -33,6 +33,9 @@ NOT_SYNCED = "set_config('synchronous_commit', 'off', true) = 'off'"
 https://www.postgresql.org/docs/current/wal-async-commit.html
 """
 
+MOST_TOGETHER = 5_000
+"""More than a commit can publish in its time; the others wait for a relay, not in memory."""
+
 PAUSE_SECONDS = 5.0
 """How long a process leaves all to the relays once a broker has cost it the bound."""
 
@@ -68,6 +71,8 @@ class Outbox:
         # One publication for messages that follow each other; another hook keeps its place.
         before = hooks[-1][1] if hooks else None
         together = before.together if isinstance(before, Publication) else []
+        if len(together) == MOST_TOGETHER:
+            return
         together.append(message)
         transaction.on_commit(Publication(self, alias, message, together), using=alias)
 

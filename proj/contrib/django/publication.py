@@ -30,7 +30,7 @@ def publish(app: Celery, message: OutboxMessage, *, expects_result: bool = False
     options.update(
         exchange=message.exchange,
         routing_key=message.routing_key,
-        declare=[app.amqp.queues[name] for name in queues],
+        declare=[app.amqp.queues[name] for name in queues if name in app.amqp.queues],
         retry=app.conf.task_publish_retry,
         retry_policy=app.conf.task_publish_retry_policy,
     )

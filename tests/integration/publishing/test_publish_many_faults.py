@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -47,7 +48,13 @@ def test_a_cut_leaves_each_message_in_one_outcome_and_none_lost(
         def note_and_cut(outcome: Outcome) -> None:
             found.append(outcome)
             if len(found) == cut_at:
-                proxy.cut()
+                # From here on nothing is answered, so that messages are under way at the cut.
+                proxy.hold_answers()
+                Timer(0.2, cut).start()
+
+        def cut() -> None:
+            proxy.cut()
+            proxy.resume()
 
         try:
             publish_many(calls(), task=app.tasks["echo"], on_outcome=note_and_cut)

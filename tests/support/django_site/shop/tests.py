@@ -12,9 +12,9 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.test import TestCase, TransactionTestCase, override_settings
 from django.test.utils import CaptureQueriesContext
-from kombu import Connection
+from kombu import Connection, Queue
 
-from proj import app
+from proj import app, publish_many
 from proj.contrib.django.models import OutboxMessage
 from tests.support.django_site.shop.models import Order
 from tests.support.django_site.shop.tasks import announce, pack
@@ -28,12 +28,12 @@ class OutboxInDefault:
         return alias == "default" if app_label == "work_queue" else None
 
 
-def published() -> list[str]:
+def published(queue: str = "task_queue") -> list[str]:
     """Take the waiting messages, and return their tasks' first arguments, in their order."""
     with Connection(os.environ["CELERY_BROKER_URL"]) as broker:
         channel = broker.channel()
         taken = []
-        while (message := channel.basic_get("task_queue", no_ack=True)) is not None:
+        while (message := channel.basic_get(queue, no_ack=True)) is not None:
             taken.append(json.loads(channel.message_to_python(message).body)[0][0])
     return taken
 
@@ -91,6 +91,26 @@ class Transactions(TransactionTestCase):
                 pack.delay("e")
         self.assertEqual(verbs(queries), ["INSERT", "INSERT", "SELECT", "DELETE"])
         self.assertEqual(published(), ["a", "b", "c", "d", "e"])
+
+    def test_many_tasks_are_one_insert(self) -> None:
+        """``publish_many`` needs no broker before the commit, and keeps an ETA for later."""
+        calls = [pack.s("a"), pack.s("b"), pack.s("c").set(countdown=60)]
+        with CaptureQueriesContext(connection) as queries, transaction.atomic():
+            outcomes = publish_many(calls)
+            self.assertEqual((outcomes.confirmed, kept(), published()), (3, 3, []))
+            late = OutboxMessage.objects.last()
+            self.assertIsNotNone(json.loads(late.headers)["eta"])
+            self.assertEqual(late.routing_key, "task_queue")
+        self.assertEqual(verbs(queries).count("INSERT"), 1)
+        self.assertEqual((published(), kept()), (["a", "b"], 0))
+
+    def test_many_tasks_that_were_rolled_back_never_existed(self) -> None:
+        """Of the same call, only the task that wants no outbox was published."""
+        with self.assertRaises(ZeroDivisionError), transaction.atomic():
+            publish_many([pack.s("a"), announce.s("b"), pack.s("c").set(outbox=False)])
+            self.assertEqual(kept(), 1)
+            raise ZeroDivisionError
+        self.assertEqual((published(), kept()), (["b", "c"], 0))
 
     def test_a_task_that_was_rolled_back_never_existed(self) -> None:
         """No row, no message."""
@@ -160,6 +180,16 @@ class Transactions(TransactionTestCase):
             app.send_task("elsewhere.task", ("e",))
             self.assertEqual((published(), kept()), ([], 4))
         self.assertEqual((published(), kept()), (["a", "b", "c", "e"], 0))
+
+    def test_a_queue_that_is_not_configured(self) -> None:
+        """A queue that the call brings along, and that exists, gets its task."""
+        elsewhere = Queue("elsewhere")
+        with Connection(os.environ["CELERY_BROKER_URL"]) as broker:
+            elsewhere(broker.channel()).declare()
+        with transaction.atomic():
+            pack.apply_async(("a",), queue=elsewhere)
+            self.assertEqual(kept(), 1)
+        self.assertEqual((published("elsewhere"), kept()), (["a"], 0))
 
     def test_a_message_is_complete(self) -> None:
         """Options, headers and an absolute ETA, counted from the call."""

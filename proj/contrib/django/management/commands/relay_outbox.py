@@ -15,6 +15,7 @@ from proj.contrib.django.apps import celery_app
 from proj.contrib.django.outbox import databases
 from proj.contrib.django.relay import Relay, Relayed
 from proj.contrib.django.worker import relaying
+from proj.errors import SettingsError
 
 
 class Command(BaseCommand):
@@ -33,8 +34,12 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         """Relay; raises ``CommandError`` for one line instead of a traceback."""
         app = celery_app()
+        try:
+            aliases = databases(work_queue_settings(app))
+        except SettingsError as error:
+            raise CommandError(str(error)) from error
         if options["once"]:
-            for alias in databases(work_queue_settings(app)):
+            for alias in aliases:
                 self._relay_once(Relay(app, alias))
             return
         stopping = Event()
