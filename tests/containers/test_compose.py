@@ -78,12 +78,16 @@ def test_flower_shows_workers_tasks_and_states(composed: Composed) -> None:
         flower.tasks, lambda tasks: list(tasks.values()) == ["SUCCESS"] * 10, what="ten tasks"
     )
     workers = flower.get("/api/workers?refresh=true")
-    queues = flower.get("/api/queues/length")["active_queues"]
+    # It gives the management API two seconds, and shows no queue where that takes longer.
+    wait_until(
+        lambda: {queue["name"] for queue in flower.get("/api/queues/length")["active_queues"]},
+        lambda names: names == {"task_queue", "task_queue.dead_letters"},
+        what="Flower shows both queues",
+    )
 
     assert set(states) == {f"('{message}',)" for message in TEN}
     assert len(workers) == 3
     assert all(worker["stats"] for worker in workers.values())
-    assert {queue["name"] for queue in queues} == {"task_queue", "task_queue.dead_letters"}
 
 
 def test_plain_clients_share_the_queue(composed: Composed, tmp_path: Path) -> None:
