@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from amqp.exceptions import (
     ChannelError,
@@ -14,11 +14,12 @@ from amqp.exceptions import (
 )
 from kombu.transport import base
 
-from proj.embedded.channel import Channel
 from proj.embedded.errors import EmbeddedBrokerError
 from proj.embedded.location import path_of_url
-from proj.embedded.registry import open_database
-from proj.embedded.session import Session
+
+if TYPE_CHECKING:
+    from proj.embedded.channel import Channel
+    from proj.embedded.session import Session
 
 
 class Transport(base.Transport):
@@ -49,6 +50,10 @@ class Transport(base.Transport):
 
     def establish_connection(self) -> Session:
         """Open the broker file. Raises an EmbeddedBrokerError that names it and the remedy."""
+        # Not at the top: Celery asks every command's transport for its name, and few connect.
+        from proj.embedded.registry import open_database  # noqa: PLC0415
+        from proj.embedded.session import Session  # noqa: PLC0415
+
         options = self.client.transport_options
         database = open_database(
             self._path(),
