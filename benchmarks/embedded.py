@@ -112,6 +112,16 @@ class Run:
         )
         return float(self.python(program, str(count)))
 
+    def publish_many(self, count: int) -> float:
+        """Publish no-op tasks many at once; returns tasks a second."""
+        program = (
+            "from proj import publish_many\n"
+            "nothing.delay(); n = int(sys.argv[1]); t = time.perf_counter()\n"
+            "publish_many(nothing.s() for _ in range(n))\n"
+            "print(n / (time.perf_counter() - t))"
+        )
+        return float(self.python(program, str(count)))
+
     def start_workers(self, shape: str) -> None:
         """Start two processes that work, as `two solo` workers or `prefork` children."""
         if self.kind.startswith("potatoq"):
@@ -223,16 +233,18 @@ def main() -> None:
     rounds.print_machine(["celery", "kombu", "sqlalchemy", "potatoq"])
     print(f"SQLite {sqlite3.sqlite_version}")
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        publishing = rounds.measure(
-            {
-                kind: lambda kind=kind, count=options.count: Run(kind, folder).publish(
-                    count // 10 if kind == "sqla" else count
-                )
-                for kind in options.only
-            },
-            options.rounds,
-        )
-        pairs = [("embedded", kind) for kind in options.only if kind != "embedded"]
+        ways = {
+            kind: lambda kind=kind, count=options.count: Run(kind, folder).publish(
+                count // 10 if kind == "sqla" else count
+            )
+            for kind in options.only
+        }
+        ways["publish_many"] = lambda: Run("embedded", folder).publish_many(options.count * 4)
+        publishing = rounds.measure(ways, options.rounds)
+        pairs = []
+        if "embedded" in options.only:
+            pairs = [("embedded", kind) for kind in options.only if kind != "embedded"]
+            pairs.append(("publish_many", "embedded"))
         rounds.print_ratios(publishing, pairs, "published tasks/s")
         if options.publish:
             return

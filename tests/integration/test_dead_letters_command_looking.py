@@ -175,6 +175,7 @@ def test_a_long_list_needs_little_memory(any_scene: Scene) -> None:
     assert any_scene.broker.waiting(queue) == count
 
 
+@pytest.mark.own_machine
 def test_a_broker_that_is_not_there_is_one_line(any_scene: Scene) -> None:
     """Exit code 1; no traceback, no password."""
     done = run(any_scene, "list", broker_url="amqp://me:s3cret@127.0.0.1:1//")
@@ -185,6 +186,7 @@ def test_a_broker_that_is_not_there_is_one_line(any_scene: Scene) -> None:
     assert "s3cret" not in done.stderr
 
 
+@pytest.mark.own_machine
 def test_wrong_usage_has_exit_code_2(any_scene: Scene) -> None:
     """A reason or a time that cannot be."""
     assert run(any_scene, "list", "--reason", "bored").returncode == 2

@@ -18,6 +18,7 @@ from tests.support.settlement_scene import Scene
 pytest_plugins = ["tests.support.settlement_fixtures"]
 
 
+@pytest.mark.own_machine
 def test_the_count_has_to_be_typed(any_scene: Scene) -> None:
     """Any other answer removes nothing."""
     put_letters(any_scene, 3)

@@ -9,6 +9,8 @@ import subprocess
 import time
 from datetime import datetime, timedelta, timezone
 
+import pytest
+
 from proj.dead_letters.letter import HEADERS
 from proj.dead_letters.replaying import BATCH
 from tests.support.dead_letters import (
@@ -109,6 +111,7 @@ def test_letters_stay_where_no_queue_takes_them(any_scene: Scene) -> None:
     assert [properties.headers["id"] for properties, _ in left] == ids
 
 
+@pytest.mark.own_machine
 def test_a_rate_is_kept(any_scene: Scene) -> None:
     """Ten at five a second take about two seconds; nobody else waits for those not yet reached."""
     put_letters(any_scene, 10)

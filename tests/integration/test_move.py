@@ -126,6 +126,7 @@ def test_the_apps_own_broker_is_refused_as_a_source(broker: Broker) -> None:
     assert "is the app's own broker" in done.stderr
 
 
+@pytest.mark.own_machine
 def test_a_killed_move_loses_nothing_and_the_next_one_finishes_it(
     file: EmbeddedBroker, broker: Broker
 ) -> None:

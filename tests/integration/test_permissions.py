@@ -110,6 +110,9 @@ def test_an_operator_does_all_with_what_is_printed_and_is_told_what_is_missing(
     assert "Replayed 1" in operate(accounts, *letters, "replay", "--all").stdout
     wait_until(lambda: broker.waiting(LETTERS), what="it is a dead letter again")
     assert "Removed 1" in operate(accounts, *letters, "purge", "--all", "--yes").stdout
+    assert "Obeyed by one@localhost" in operate(accounts, "workqueue", "pause").stdout
+    assert "Paused since" in operate(accounts, "workqueue", "status").stdout
+    assert "goes on; it was paused" in operate(accounts, "workqueue", "resume").stdout
 
 
 @pytest.mark.own_machine

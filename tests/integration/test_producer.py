@@ -11,6 +11,8 @@ from tests.support.broker import Broker
 from tests.support.ports import free_ports
 from tests.support.producer import run_producer
 
+pytestmark = pytest.mark.own_machine
+
 
 def test_ten_messages_are_sent_and_waiting(any_broker: AnyBroker) -> None:
     """Without arguments it enqueues ``Message 0`` to ``Message 9``, and says so line by line."""

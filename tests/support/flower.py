@@ -60,7 +60,13 @@ class Flower:
 
     def __enter__(self) -> Flower:
         # Its log tells when it is ready for events; those that come before are lost to it.
-        wait_until(self.log_file.read_text, lambda log: "Connected to" in log, what="Flower is up")
+        try:
+            wait_until(
+                self.log_file.read_text, lambda log: "Connected to" in log, what="Flower is up"
+            )
+        except BaseException:
+            end_group(self.process)
+            raise
         return self
 
     def __exit__(

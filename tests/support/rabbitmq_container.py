@@ -74,7 +74,18 @@ class RabbitMQContainer:
     def signal(self, number: signal.Signals) -> None:
         """Stop and continue every process of the container: SIGSTOP and SIGCONT, no other."""
         verb = {signal.SIGSTOP: "pause", signal.SIGCONT: "unpause"}[number]
-        self._docker(verb, self.name)
+
+        def is_done() -> bool:
+            try:
+                self._docker(verb, self.name)
+            except RuntimeError as error:
+                # The kernel freezes a busy container only within a time of the engine's own.
+                if "unable to freeze" in str(error):
+                    return False
+                raise
+            return True
+
+        wait_until(is_done, what=f"docker has done: {verb} {self.name}")
 
     def close(self) -> None:
         """Remove the container, its volume and its folder."""
