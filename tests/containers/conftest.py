@@ -17,7 +17,7 @@ from pytest_celery import (
     RabbitMQContainer,
     RabbitMQTestBroker,
 )
-from pytest_docker_tools import container, fxtr
+from pytest_docker_tools import container, fxtr, volume
 
 from tests.support.image import build_image
 from tests.support.rabbitmq_container import IMAGE
@@ -57,8 +57,11 @@ def workqueue_image() -> str:
     return build_image()
 
 
+broker_volume = volume()  # removed with the test, as an image's own volume would not be
+
 default_rabbitmq_broker = container(
     image=IMAGE,
+    volumes={"{broker_volume.name}": {"bind": "/var/lib/rabbitmq", "mode": "rw"}},
     ports={"5672/tcp": None},
     network="{default_pytest_celery_network.name}",
     wrapper_class=BrokerContainer,
