@@ -111,7 +111,8 @@ def test_an_operator_does_all_with_what_is_printed_and_is_told_what_is_missing(
     wait_until(lambda: broker.waiting(LETTERS), what="it is a dead letter again")
     assert "Removed 1" in operate(accounts, *letters, "purge", "--all", "--yes").stdout
     assert "Obeyed by one@localhost" in operate(accounts, "workqueue", "pause").stdout
-    assert "Paused since" in operate(accounts, "workqueue", "status").stdout
+    paused = operate(accounts, "workqueue", "status")
+    assert "Paused since" in paused.stdout, paused.stderr
     assert "goes on; it was paused" in operate(accounts, "workqueue", "resume").stdout
 
 

@@ -118,8 +118,10 @@ def test_worker_producer_inspect_and_flower_work_over_tls(secured: Secured, tmp_
             what="Flower shows the worker",
         )
         wait_until(flower.api.tasks, what="Flower was sent events")
-        connections = secured.node.management.call("GET", "/connections")
-    assert connections
+        connections = wait_until(
+            lambda: secured.node.management.call("GET", "/connections"),
+            what="the management API lists the connections",
+        )
     assert all(each["ssl"] for each in connections), "a connection was without TLS"
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, Request, sync_playwright
 
 __all__ = ["browse"]
 
@@ -33,7 +33,7 @@ def browse(url: str, login: str | None, pictures: Path) -> Iterator[Callable[...
         page.set_default_timeout(15_000)
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda line: line.type == "error" and problems.append(line.text))
-        page.on("requestfailed", lambda request: problems.append(f"{request.url} failed"))
+        page.on("requestfailed", lambda request: problems.extend(_failure(request)))
 
         def show(path: str, name: str, *selectors: str) -> Page:
             page.goto(url + path)
@@ -46,7 +46,13 @@ def browse(url: str, login: str | None, pictures: Path) -> Iterator[Callable[...
 
         yield show
         browser.close()
-    assert not problems
+    assert problems == []
+
+
+def _failure(request: Request) -> Iterator[str]:
+    # What a page had not got when the next one was opened is no failure.
+    if request.failure != "net::ERR_ABORTED":
+        yield f"{request.url}: {request.failure}"
 
 
 def _chromium() -> str:

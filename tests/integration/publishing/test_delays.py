@@ -203,7 +203,7 @@ def test_a_retried_task_leaves_the_worker_and_comes_back(
     first.kill()
     worker(app, **environment)
 
-    wait_until(notes.exists, what="the retried task has run")
+    wait_until(lambda: notes.exists() and notes.read_text(), what="the retried task has run")
 
     assert notes.read_text().startswith("back ")
 
@@ -225,7 +225,7 @@ def test_two_thousand_tasks_due_in_an_hour_do_not_hold_up_a_worker_of_one_proces
 
     sent = time.time()
     app.send_task("note", ("next",))
-    wait_until(notes.exists, what="the next task has run")
+    wait_until(lambda: notes.exists() and notes.read_text(), what="the next task has run")
 
     value, ran = notes.read_text().split()
     assert value == "next"

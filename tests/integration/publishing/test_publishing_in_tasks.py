@@ -26,7 +26,9 @@ def test_a_task_publishes_and_its_result_comes_back(
     worker(app, TEST_RESULT_BACKEND="rpc://").wait_ready()
 
     published_in_the_task = app.send_task("publish", ("from a task",)).get(timeout=30)
-    wait_until(notes.exists, what="the task that a task sent has run")
+    wait_until(
+        lambda: notes.exists() and notes.read_text(), what="the task that a task sent has run"
+    )
 
     assert published_in_the_task
     assert notes.read_text().startswith("from a task ")
@@ -46,6 +48,10 @@ def test_a_retry_that_cannot_be_published_keeps_the_task(
         running.wait_for_log("takes no messages, being low on memory", timeout_seconds=60)
         assert not notes.exists()
 
-    wait_until(notes.exists, what="the retried task has run", timeout_seconds=60)
+    wait_until(
+        lambda: notes.exists() and notes.read_text(),
+        what="the retried task has run",
+        timeout_seconds=60,
+    )
     assert notes.read_text().startswith("kept ")
     wait_until(lambda: waiting(app) == 0, what="the queue is empty")
