@@ -77,12 +77,13 @@ class Templates:
             return None
         event = self.setting("task_send_sent_event")
         try:
-            key = (task.__class__, task.ignore_result, event, *options.items())
+            key = (task, task.ignore_result, event, *options.items())
             template = self._templates.get(key, self)
         except TypeError:  # an option that is no constant
             return None
         if isinstance(template, Template):
-            if task.typing:
+            # A task that is a class has no such check of its arguments.
+            if task.typing and hasattr(task, "__header__"):
                 task.__header__(*args, **kwargs)
             return template.message(task_id or uuid(), args, kwargs)
         if template is None:

@@ -186,6 +186,26 @@ def test_arguments_that_the_task_does_not_take_are_refused_at_the_call() -> None
         templates.message(one, (1, 2), {}, None, {})
 
 
+def test_each_task_of_one_class_has_messages_of_its_own() -> None:
+    """Tasks that are classes have no ``__header__``, and several may be of one class."""
+    app = make_app()
+
+    class Ask(app.Task):  # type: ignore[name-defined,misc]
+        def run(self, value: Any) -> Any:
+            return value
+
+    tasks = [Ask(), Ask()]
+    for task, name in zip(tasks, ("one", "two"), strict=True):
+        task.name = name
+        app.register_task(task)
+    templates = app.send_task.templates
+
+    for _ in range(2):
+        names = [templates.message(task, (1,), {}, None, {}).task for task in tasks]
+
+        assert names == ["one", "two"]
+
+
 def test_a_group_makes_a_message_for_each_of_its_tasks() -> None:
     """``compose`` returns all messages of a call and publishes none: no broker answers here."""
     app = make_app()
