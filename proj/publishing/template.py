@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from types import FunctionType
 from typing import Any
@@ -116,6 +117,7 @@ class Templates:
             options.keys() <= CONSTANT_OPTIONS
             and type(args) in (tuple, list)
             and type(kwargs) is dict
+            and app.send_task.is_celerys_own
             and not self.setting("task_always_eager")
             and not signals.before_task_publish.receivers
             and not signals.task_sent.receivers
@@ -131,7 +133,9 @@ class Template:
 
     def __init__(self, app: Celery, model: TaskMessage) -> None:
         self._app = app
-        self._model = model
+        # The message itself is published, and a receiver of a signal may add to its headers.
+        headers = dict(model.options["headers"])
+        self._model = replace(model, options={**model.options, "headers": headers})
         self._embed = model.call[2]
         self._in_task = model.options["headers"]["root_id"] != model.id
         self._levels = app.conf.task_repr_maxlevels

@@ -172,6 +172,42 @@ def test_whoever_listens_or_wraps_sees_each_message(monkeypatch: pytest.MonkeyPa
     assert by_template(app, (1,), {}) is None
 
 
+@pytest.mark.parametrize("how", ["a subclass", "replaced before", "patched after"])
+def test_an_apps_own_send_task_sees_each_call(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever takes the place of Celery's method, and whenever, gets every call of a task."""
+    seen: list[str] = []
+
+    def send_task(_: Any, name: str, *_args: Any, **_options: Any) -> str:
+        seen.append(name)
+        return "its own"
+
+    app = type("Own", (Celery,), {"send_task": send_task} if how == "a subclass" else {})(
+        "own", broker="amqp://127.0.0.1:1//", set_as_current=False
+    )
+    if how == "replaced before":
+        app.send_task = partial(send_task, app)
+    plugin.install(app)
+    if how == "patched after":
+        monkeypatch.setattr(Celery, "send_task", send_task)
+
+    @app.task(shared=False, name="echo")
+    def echo() -> None:
+        pass
+
+    assert [echo.delay(), echo.delay()] == ["its own", "its own"]
+    assert seen == ["echo", "echo"]
+
+
+def test_what_is_added_to_a_published_message_is_not_in_the_next() -> None:
+    """A receiver of ``after_task_publish`` may write into the headers that it gets."""
+    app = make_app()
+    templates, echo = app.send_task.templates, app.tasks["echo"]
+
+    templates.message(echo, (), {}, None, {}).options["headers"]["trace"] = "1"
+
+    assert "trace" not in templates.message(echo, (), {}, None, {}).options["headers"]
+
+
 def test_arguments_that_the_task_does_not_take_are_refused_at_the_call() -> None:
     """A template checks the arguments as Celery does."""
     app = make_app()
