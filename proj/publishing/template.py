@@ -118,6 +118,7 @@ class Templates:
             and type(args) in (tuple, list)
             and type(kwargs) is dict
             and app.send_task.is_celerys_own
+            and self.setting("task_protocol") == 2  # noqa: PLR2004 - https://docs.celeryq.dev/en/stable/internals/protocol.html
             and not self.setting("task_always_eager")
             and not signals.before_task_publish.receivers
             and not signals.task_sent.receivers
@@ -144,10 +145,8 @@ class Template:
     def of(cls, app: Celery, model: TaskMessage) -> Template | None:
         """Return the template of messages like ``model``, None where they differ in more."""
         headers = model.options["headers"]
-        constant = (
-            app.conf.task_protocol == 2  # noqa: PLR2004 - https://docs.celeryq.dev/en/stable/internals/protocol.html
-            and all(isinstance(route, MapRoute) for route in app.amqp.routes)
-            and not (headers["eta"] or headers["expires"] or headers["stamped_headers"])
+        constant = all(isinstance(route, MapRoute) for route in app.amqp.routes) and (
+            not (headers["eta"] or headers["expires"] or headers["stamped_headers"])
         )
         return cls(app, model) if constant else None
 

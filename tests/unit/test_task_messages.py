@@ -120,6 +120,14 @@ def test_what_may_differ_from_message_to_message_is_left_to_celery(options: dict
     assert app.send_task.templates.message(app.tasks["echo"], (), {}, None, options) is None
 
 
+def test_a_message_of_protocol_1_is_left_to_celery() -> None:
+    """It has its id and arguments in the body, and none of the headers of a template."""
+    app = make_app(task_protocol=1)
+
+    assert by_template(app, (1,), {}) is None
+    assert by_celery(app, (1,), {}).call["id"] == TASK_ID
+
+
 def test_a_route_that_looks_at_the_arguments_is_asked_each_time() -> None:
     """A router function sends each message to the queue that its arguments say."""
 
