@@ -15,6 +15,8 @@ from celery import Celery, signals
 from kombu.compression import compress
 from kombu.serialization import dumps
 
+from proj.publishing.no_channel import NoChannel
+
 __all__ = ["Composer", "TaskMessage", "compose", "encode"]
 
 
@@ -90,6 +92,7 @@ class Composer(kombu.Producer):
 
     composes = True
     """The message is not kept in an outbox now."""
+    channel = NoChannel()
 
     def __init__(self, app: Celery, *, is_outbox: bool) -> None:
         super().__init__(None)
@@ -101,11 +104,6 @@ class Composer(kombu.Producer):
     def connection(self) -> Any:
         """A connection to the broker, not opened."""
         return self._app.pool.connection
-
-    @property
-    def channel(self) -> Any:
-        """A channel, for the result backend ``rpc://`` alone: it declares its queue now."""
-        return self.connection.default_channel
 
     def keep(
         self, send: Callable[..., Any], task: str, message: Any, options: dict[str, Any]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import kombu
 import pytest
@@ -74,6 +76,24 @@ def test_kombus_own_producer_on_our_connection_raises_our_error(app: Celery) -> 
         assert isinstance(raised.value, connection.channel_errors)
     assert isinstance(raised.value, PublishError)
     assert raised.value.queue == "nowhere"
+
+
+def test_threads_may_send_their_first_task_at_once_with_results_by_rpc(
+    url: str, make: MakeApp
+) -> None:
+    """Each declares its reply queue on a connection of its own, none on one that they share."""
+    app = make(url, result_backend="rpc://", task_ignore_result=False)
+    barrier = Barrier(12)
+
+    def send(value: int) -> str:
+        barrier.wait(30)
+        return str(app.tasks["echo"].delay(value).id)
+
+    with ThreadPoolExecutor(12) as threads:
+        sent = list(threads.map(send, range(12)))
+
+    assert waiting(app) == len(set(sent)) == 12
+    assert not app.pool.connection.connected
 
 
 def test_publish_takes_by_position_what_kombus_takes(app: Celery) -> None:
