@@ -15,7 +15,14 @@ from kombu.exceptions import OperationalError
 from proj.broker import deadline
 from proj.broker.channel import failure_of
 from proj.broker.confirms import Answer, Published
-from proj.errors import BrokerUnavailable, OutcomeUnknown, PublishError, Refused, Unroutable
+from proj.errors import (
+    BrokerUnavailable,
+    OutcomeUnknown,
+    PublishError,
+    Refused,
+    Unroutable,
+    Unwritable,
+)
 from proj.publishing.failures import destination
 from proj.publishing.outcomes import Outcomes
 from proj.publishing.producer import DefaultExchange
@@ -80,7 +87,7 @@ class OneByOne:
             with deadline.within(self.seconds):
                 message.publish(self.app, self.producer)
         except PublishError as error:
-            if not isinstance(error, (Refused, Unroutable)):
+            if not isinstance(error, (Refused, Unroutable, Unwritable)):
                 self.ended = error.reason
             return error
         return None
@@ -185,7 +192,7 @@ class Pipelined(OneByOne):
         error = None
         if self.ended is None:
             error = self._publish_one(message)
-            if error is None or isinstance(error, Unroutable):
+            if error is None or isinstance(error, (Unroutable, Unwritable)):
                 return error
         return self._error(OutcomeUnknown, message, error.reason if error else reason)
 

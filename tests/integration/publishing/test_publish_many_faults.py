@@ -13,7 +13,7 @@ from celery import Celery
 from pika import URLParameters
 
 from proj import publish_many
-from proj.errors import OutcomeUnknown
+from proj.errors import OutcomeUnknown, Unwritable
 from proj.publishing.outcomes import NotAllPublished, Outcome, Outcomes
 from tests.integration.publishing.test_publish_many import ids, taken
 from tests.support.proxy import Proxy
@@ -71,6 +71,18 @@ def test_a_cut_leaves_each_message_in_one_outcome_and_none_lost(
         publish_many(list(calls())[len(found) :], task=app.tasks["echo"])
 
         assert set(ids(taken(app))) == {str(number) for number in range(COUNT)}
+
+
+def test_a_message_that_cannot_be_written_is_refused_and_ends_nothing(app: Celery) -> None:
+    """Those before it and after it are confirmed, each once at least."""
+    calls = [((number,), {}, {"priority": 300} if number in {1, 7} else {}) for number in range(10)]
+
+    with pytest.raises(NotAllPublished, match="8 confirmed, 2 refused") as raised:
+        publish_many(calls, task=app.tasks["echo"])
+
+    assert [each.number for each in raised.value.outcomes.failed] == [1, 7]
+    assert all(isinstance(each.error, Unwritable) for each in raised.value.outcomes.failed)
+    assert {message.payload[0][0] for message in taken(app)} == set(range(10)) - {1, 7}
 
 
 def test_a_broker_that_falls_silent_ends_it_in_time(url: str, make: MakeApp) -> None:

@@ -44,6 +44,16 @@ def test_a_property_that_amqp_cannot_hold_is_told_at_the_call(
     assert waiting(app) == 1
 
 
+def test_a_held_producer_publishes_after_a_message_that_cannot_be_written(app: Celery) -> None:
+    """The message before it, wrong in itself, does not cost the producer its connection."""
+    with app.producer_pool.acquire(block=True) as producer:
+        with pytest.raises(Unwritable):
+            app.tasks["echo"].apply_async(producer=producer, priority=300)
+        app.tasks["echo"].apply_async(producer=producer)
+
+    assert waiting(app) == 1
+
+
 def test_an_account_that_may_only_write_publishes_to_the_queue_that_is_there(
     broker: Broker, node: RabbitMQ, make: MakeApp
 ) -> None:
