@@ -60,6 +60,8 @@ class OneByOne:
         self.ended: str | None = None
         """Why nothing more is sent: the broker does not answer."""
         self._unsent: deque[TaskMessage] = deque()
+        self._settled: deque[tuple[TaskMessage, PublishError | None]] = deque()
+        """Those with an outcome that nobody has been told of."""
 
     def publish(self, chunk: Sequence[TaskMessage]) -> None:
         """Publish the messages; the last ones may get their outcome in the next call."""
@@ -81,6 +83,11 @@ class OneByOne:
             else:
                 error = self._error(BrokerUnavailable, message, self.ended)
             self.outcomes.add(self._unsent.popleft(), error)
+
+    def _tell_settled(self) -> None:
+        # Never where LOST is caught: an OSError of on_outcome is no lost connection.
+        while self._settled:
+            self.outcomes.add(*self._settled.popleft())
 
     def _publish_one(self, message: TaskMessage) -> PublishError | None:
         try:
@@ -107,6 +114,7 @@ class InTransactions(OneByOne):
         except LOST:
             # Nothing is committed. One of them is at fault: singly, each gets its own answer.
             pass
+        self._tell_settled()
         self._publish_singly()
 
     def _commit(self) -> None:
@@ -116,8 +124,8 @@ class InTransactions(OneByOne):
             batch.publish(*encode(message))
         batch.flush()
         committed = list(self._unsent)
-        while self._unsent:
-            self.outcomes.add(self._unsent.popleft())
+        self._unsent.clear()
+        self._settled.extend((message, None) for message in committed)
         for message in committed:
             message.tell_published(self.app, self.producer)
 
@@ -136,6 +144,7 @@ class Pipelined(OneByOne):
                 self._wait(unanswered)
         except LOST as error:
             self._recover(error)
+        self._tell_settled()
         self._publish_singly()
 
     def _send(self) -> None:
@@ -169,7 +178,7 @@ class Pipelined(OneByOne):
 
     def _settle_first(self, error: PublishError | None) -> None:
         message, published = self._under_way.popleft()
-        self.outcomes.add(message, error)
+        self._settled.append((message, error))
         if published.answer is Answer.HELD:
             message.tell_published(self.app, self.producer)
 

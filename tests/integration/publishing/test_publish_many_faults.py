@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from threading import Timer
 from typing import Any
 
@@ -17,6 +18,7 @@ from proj.errors import OutcomeUnknown, Unwritable
 from proj.publishing.outcomes import NotAllPublished, Outcome, Outcomes
 from tests.integration.publishing.test_publish_many import ids, taken
 from tests.support.proxy import Proxy
+from tests.support.publishing_app import make_app
 
 MakeApp = Callable[..., Celery]
 
@@ -83,6 +85,24 @@ def test_a_message_that_cannot_be_written_is_refused_and_ends_nothing(app: Celer
     assert [each.number for each in raised.value.outcomes.failed] == [1, 7]
     assert all(isinstance(each.error, Unwritable) for each in raised.value.outcomes.failed)
     assert {message.payload[0][0] for message in taken(app)} == set(range(10)) - {1, 7}
+
+
+@pytest.mark.parametrize("broker", ["embedded", "rabbitmq"])
+def test_an_error_of_on_outcome_is_raised_and_publishes_nothing_twice(
+    broker: str, make: MakeApp, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """A full disk, or a closed pipe, of the caller's is an ``OSError``, and no lost connection."""
+    embedded = f"sqlite:///{tmp_path / 'task_queue.db'}"
+    app = make_app(embedded) if broker == "embedded" else make(request.getfixturevalue("url"))
+
+    def fail(outcome: Outcome) -> None:
+        if outcome.number == 3:
+            raise BrokenPipeError("the caller's own")
+
+    with pytest.raises(BrokenPipeError, match="the caller's own"):
+        publish_many(list(calls())[:10], task=app.tasks["echo"], on_outcome=fail)
+
+    assert ids(taken(app)) == [str(number) for number in range(10)]
 
 
 def test_a_broker_that_falls_silent_ends_it_in_time(url: str, make: MakeApp) -> None:
