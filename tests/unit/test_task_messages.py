@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from celery import Celery, Task, group, signals
 
-from proj import plugin
+from proj import plugin, publish_many
 from proj.publishing.task_message import TaskMessage, compose
 
 TASK_ID = "8bf3bd9c-0d1b-4ef0-9e39-0d1b4ef09e39"
@@ -248,6 +248,37 @@ def test_each_task_of_one_class_has_messages_of_its_own() -> None:
         names = [templates.message(task, (1,), {}, None, {}).task for task in tasks]
 
         assert names == ["one", "two"]
+
+
+@pytest.mark.parametrize("by_signature", [False, True])
+def test_an_apply_async_of_a_tasks_own_sees_each_of_many(*, by_signature: bool) -> None:
+    """``publish_many`` sends what it makes of the call; any task of Celery's may be sent."""
+    app = make_app()
+    app.conf.broker_url = "memory://"
+    published: list[Any] = []
+
+    class Celerys(Task):
+        name = "celerys"
+
+        def run(self) -> None: ...
+
+    class Own(app.Task):  # type: ignore[name-defined,misc]
+        name = "own"
+
+        def run(self) -> None: ...
+
+        def apply_async(self, *args: Any, **options: Any) -> Any:
+            return super().apply_async(*args, **options, headers={"tenant": 7})
+
+    for task in (app.register_task(Celerys()), app.register_task(Own())):
+        calls = [task.s(), task.s()] if by_signature else [(), ()]
+        publish_many(
+            calls, task=None if by_signature else task, app=app, on_outcome=published.append
+        )
+
+    headers = [each.message.options["headers"] for each in published]
+    assert [each["task"] for each in headers] == ["celerys", "celerys", "own", "own"]
+    assert [each.get("tenant") for each in headers] == [None, None, 7, 7]
 
 
 def test_a_group_makes_a_message_for_each_of_its_tasks() -> None:
