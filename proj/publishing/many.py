@@ -51,8 +51,11 @@ def publish_many(
     Raises :class:`NotAllPublished` with the outcomes where a message is not confirmed: at the end,
     or as soon as the broker is lost, or after ``failures_limit`` of them; :class:`Interrupted` with
     the outcomes after Ctrl-C. What else ``apply_async`` raises for a call, and what the iterable
-    raises, is raised after all that came before is confirmed.
+    raises, is raised after all that came before is confirmed. Raises ``ValueError`` for a
+    ``failures_limit`` below 1, which would publish nothing.
     """
+    if failures_limit < 1:
+        raise ValueError(f"failures_limit: expected 1 or more, found {failures_limit!r}")
     calls = iter(calls)
     if app is None:
         first = list(islice(calls, 1))
