@@ -93,10 +93,14 @@ class OneByOne:
         try:
             with deadline.within(self.seconds):
                 message.publish(self.app, self.producer)
-        except PublishError as error:
-            if not isinstance(error, (Refused, Unroutable, Unwritable)):
-                self.ended = error.reason
-            return error
+        except OperationalError as error:
+            failure: PublishError = error
+            if not isinstance(error, PublishError):
+                # Of the result backend rpc://, which declares its queue before.
+                failure = self.producer.failure(error, message.options)
+            if not isinstance(failure, (Refused, Unroutable, Unwritable)):
+                self.ended = failure.reason
+            return failure
         return None
 
     def _error(self, kind: type[PublishError], message: TaskMessage, reason: str) -> PublishError:

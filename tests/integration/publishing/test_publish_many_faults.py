@@ -14,7 +14,7 @@ from celery import Celery
 from pika import URLParameters
 
 from proj import publish_many
-from proj.errors import OutcomeUnknown, Unwritable
+from proj.errors import BrokerUnavailable, OutcomeUnknown, Unwritable
 from proj.publishing.outcomes import NotAllPublished, Outcome, Outcomes
 from tests.integration.publishing.test_publish_many import ids, taken
 from tests.support.proxy import Proxy
@@ -73,6 +73,16 @@ def test_a_cut_leaves_each_message_in_one_outcome_and_none_lost(
         publish_many(list(calls())[len(found) :], task=app.tasks["echo"])
 
         assert set(ids(taken(app))) == {str(number) for number in range(COUNT)}
+
+
+def test_a_lost_broker_ends_it_with_outcomes_where_results_come_by_rpc() -> None:
+    """The reply queue cannot be declared, so no message is sent; each is ``unknown``."""
+    nowhere = make_app("amqp://127.0.0.1:1//", result_backend="rpc://", task_ignore_result=False)
+
+    with pytest.raises(NotAllPublished, match="10 unknown") as raised:
+        publish_many(list(calls())[:10], task=nowhere.tasks["echo"], deadline_seconds=1)
+
+    assert {type(each.error) for each in raised.value.outcomes.failed} == {BrokerUnavailable}
 
 
 def test_a_message_that_cannot_be_written_is_refused_and_ends_nothing(app: Celery) -> None:
