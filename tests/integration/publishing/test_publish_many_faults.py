@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Timer
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from celery import Celery
@@ -83,6 +84,21 @@ def test_a_lost_broker_ends_it_with_outcomes_where_results_come_by_rpc() -> None
         publish_many(list(calls())[:10], task=nowhere.tasks["echo"], deadline_seconds=1)
 
     assert {type(each.error) for each in raised.value.outcomes.failed} == {BrokerUnavailable}
+
+
+def test_a_lost_broker_ends_what_no_outbox_keeps_after_one_deadline() -> None:
+    """In a transaction too: the others are kept, and no direct one waits for the broker again."""
+    app = make_app("amqp://127.0.0.1:1//")
+    outbox = Mock()
+    app.send_task.outbox = lambda _, option: outbox if option in {True, None} else None
+    mixed = [((number,), {}, {"outbox": number < 2}) for number in range(10)]
+    started = time.monotonic()
+
+    with pytest.raises(NotAllPublished, match="2 confirmed, 8 unknown"):
+        publish_many(mixed, task=app.tasks["echo"], deadline_seconds=1)
+
+    assert time.monotonic() - started < 5
+    assert [len(call.args[0]) for call in outbox.keep_all.call_args_list] == [2]
 
 
 def test_a_message_that_cannot_be_written_is_refused_and_ends_nothing(app: Celery) -> None:
