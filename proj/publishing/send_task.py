@@ -95,7 +95,7 @@ class SendTask:
                 block=True, timeout=self.templates.setting("broker_pool_acquire_timeout")
             ) as producer,
         ):
-            message.publish(self.app, producer)
+            message.publish(self.app, producer, has_result=True)
         result = task.AsyncResult(message.id)
         result.ignored = ignored
         return result

@@ -12,6 +12,7 @@ from unittest.mock import Mock
 
 import pytest
 from celery import Celery
+from celery.backends.base import DisabledBackend
 from pika import URLParameters
 
 from proj import publish_many
@@ -99,6 +100,23 @@ def test_a_lost_broker_ends_what_no_outbox_keeps_after_one_deadline() -> None:
 
     assert time.monotonic() - started < 5
     assert [len(call.args[0]) for call in outbox.keep_all.call_args_list] == [2]
+
+
+def test_no_result_backend_subscribes_to_each_of_many(
+    app: Celery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A million subscriptions of Redis would be for nobody; one call that has a result has one."""
+    expected: list[str] = []
+    app.conf.task_ignore_result = False
+    monkeypatch.setattr(DisabledBackend, "on_task_call", lambda _, __, id_: expected.append(id_))
+    result = app.tasks["echo"].delay()
+    del expected[:]
+
+    again = app.tasks["echo"].delay()
+    publish_many(calls(), task=app.tasks["echo"])
+
+    assert result.id != again.id
+    assert expected == [again.id]
 
 
 def test_a_message_that_cannot_be_written_is_refused_and_ends_nothing(app: Celery) -> None:
