@@ -62,8 +62,9 @@ class OwnTransport(kombu.connection.Connection):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         try:
             super().__init__(*arguments, **options)
+            _raise_for_account_in_host(self)
             for url in self.alt or ():
-                kombu.connection.Connection(url)
+                _raise_for_account_in_host(kombu.connection.Connection(url))
         except (KeyError, ValueError) as error:
             # What is wrong with a port may be a part of a password that was not encoded.
             told = error.args[0] if isinstance(error, KeyError) else "it is no URL"
@@ -153,6 +154,13 @@ class OwnTransport(kombu.connection.Connection):
         else:
             with deadline.within(CLOSING_SECONDS):
                 super()._do_close_self()
+
+
+def _raise_for_account_in_host(connection: kombu.connection.Connection) -> None:
+    # Kombu takes a URL without a scheme for a host, which is shown, password and all.
+    host = connection.hostname or ""
+    if "@" in host and "://" not in host:
+        raise ValueError
 
 
 class PooledConnection(OwnTransport, kombu.connection.PooledConnection):

@@ -15,7 +15,14 @@ from kombu.exceptions import OperationalError
 from proj.broker import deadline
 from proj.broker.channel import failure_of
 from proj.broker.confirms import Answer, Published
-from proj.errors import BrokerUnavailable, OutcomeUnknown, PublishError, Refused, Unroutable
+from proj.errors import (
+    BrokerUnavailable,
+    OutcomeUnknown,
+    PublishError,
+    Refused,
+    Unroutable,
+    Unwritable,
+)
 from proj.publishing.failures import destination
 from proj.publishing.outcomes import Outcomes
 from proj.publishing.producer import DefaultExchange
@@ -53,6 +60,8 @@ class OneByOne:
         self.ended: str | None = None
         """Why nothing more is sent: the broker does not answer."""
         self._unsent: deque[TaskMessage] = deque()
+        self._settled: deque[tuple[TaskMessage, PublishError | None]] = deque()
+        """Those with an outcome that nobody has been told of."""
 
     def publish(self, chunk: Sequence[TaskMessage]) -> None:
         """Publish the messages; the last ones may get their outcome in the next call."""
@@ -75,14 +84,23 @@ class OneByOne:
                 error = self._error(BrokerUnavailable, message, self.ended)
             self.outcomes.add(self._unsent.popleft(), error)
 
+    def _tell_settled(self) -> None:
+        # Never where LOST is caught: an OSError of on_outcome is no lost connection.
+        while self._settled:
+            self.outcomes.add(*self._settled.popleft())
+
     def _publish_one(self, message: TaskMessage) -> PublishError | None:
         try:
             with deadline.within(self.seconds):
                 message.publish(self.app, self.producer)
-        except PublishError as error:
-            if not isinstance(error, (Refused, Unroutable)):
-                self.ended = error.reason
-            return error
+        except OperationalError as error:
+            failure: PublishError = error
+            if not isinstance(error, PublishError):
+                # Of the result backend rpc://, which declares its queue before.
+                failure = self.producer.failure(error, message.options)
+            if not isinstance(failure, (Refused, Unroutable, Unwritable)):
+                self.ended = failure.reason
+            return failure
         return None
 
     def _error(self, kind: type[PublishError], message: TaskMessage, reason: str) -> PublishError:
@@ -100,6 +118,7 @@ class InTransactions(OneByOne):
         except LOST:
             # Nothing is committed. One of them is at fault: singly, each gets its own answer.
             pass
+        self._tell_settled()
         self._publish_singly()
 
     def _commit(self) -> None:
@@ -109,8 +128,8 @@ class InTransactions(OneByOne):
             batch.publish(*encode(message))
         batch.flush()
         committed = list(self._unsent)
-        while self._unsent:
-            self.outcomes.add(self._unsent.popleft())
+        self._unsent.clear()
+        self._settled.extend((message, None) for message in committed)
         for message in committed:
             message.tell_published(self.app, self.producer)
 
@@ -129,6 +148,7 @@ class Pipelined(OneByOne):
                 self._wait(unanswered)
         except LOST as error:
             self._recover(error)
+        self._tell_settled()
         self._publish_singly()
 
     def _send(self) -> None:
@@ -162,7 +182,7 @@ class Pipelined(OneByOne):
 
     def _settle_first(self, error: PublishError | None) -> None:
         message, published = self._under_way.popleft()
-        self.outcomes.add(message, error)
+        self._settled.append((message, error))
         if published.answer is Answer.HELD:
             message.tell_published(self.app, self.producer)
 
@@ -185,7 +205,7 @@ class Pipelined(OneByOne):
         error = None
         if self.ended is None:
             error = self._publish_one(message)
-            if error is None or isinstance(error, Unroutable):
+            if error is None or isinstance(error, (Unroutable, Unwritable)):
                 return error
         return self._error(OutcomeUnknown, message, error.reason if error else reason)
 

@@ -7,6 +7,7 @@ from typing import Any
 from celery import Celery
 
 from proj.broker import deadline
+from proj.errors import BrokerUnavailable
 from proj.publishing.ahead import OneByOne
 from proj.publishing.outcomes import Outcomes
 
@@ -22,16 +23,19 @@ class IntoOutbox(OneByOne):
     def _publish_singly(self) -> None:
         while self._unsent:
             keeper = self._unsent[0].keeper
-            if keeper is None:
+            if keeper is not None:
+                self._keep(keeper)
+            elif self.ended is None:
                 self._publish_now()
             else:
-                self._keep(keeper)
+                message = self._unsent.popleft()
+                self.outcomes.add(message, self._error(BrokerUnavailable, message, self.ended))
 
     def _publish_now(self) -> None:
-        message = self._unsent.popleft()
         with deadline.within(self.seconds), self.app.producer_or_acquire() as producer:
             self.producer = producer
-            self.outcomes.add(message, self._publish_one(message))
+            error = self._publish_one(self._unsent[0])
+        self.outcomes.add(self._unsent.popleft(), error)
 
     def _keep(self, keeper: Any) -> None:
         run = []

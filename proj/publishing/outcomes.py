@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from proj.errors import PublishError, Refused, Unroutable, WorkQueueError
+from proj.errors import PublishError, Refused, Unroutable, Unwritable, WorkQueueError
 from proj.publishing.task_message import TaskMessage
 
 __all__ = ["Interrupted", "NotAllPublished", "Outcome", "Outcomes"]
@@ -25,10 +25,13 @@ class Outcome:
 
     @property
     def state(self) -> str:
-        """``confirmed``, ``refused``, ``unroutable`` or ``unknown``."""
+        """``confirmed``, ``refused``, ``unroutable`` or ``unknown``.
+
+        ``refused`` is also a message that cannot be written as AMQP, of which nothing was sent.
+        """
         if self.error is None:
             return "confirmed"
-        states = {Refused: "refused", Unroutable: "unroutable"}
+        states = {Refused: "refused", Unwritable: "refused", Unroutable: "unroutable"}
         return states.get(type(self.error), "unknown")
 
 

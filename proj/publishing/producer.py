@@ -17,7 +17,7 @@ from kombu.exceptions import OperationalError
 
 from proj.broker import deadline
 from proj.broker.channel import Blocked, Unconfirmed
-from proj.errors import BrokerUntrusted, PublishError, Refused, Unroutable
+from proj.errors import BrokerUntrusted, PublishError, Refused, Unroutable, Unwritable
 from proj.publishing.failures import as_publish_error, destination
 
 __all__ = ["Producer"]
@@ -113,6 +113,10 @@ class Producer(kombu.Producer):
                 return super().publish(body, **options)
             except (BrokerUntrusted, ChannelError) as error:
                 raise self.failure(error, options, perhaps_held=perhaps_held) from error
+            except Unwritable:
+                # Half a frame may be written, so the channel has dropped its connection.
+                self.drop_connection(unless_blocked=False)
+                raise
             except MessageNacked as error:
                 failure = self.failure(error, options, perhaps_held=perhaps_held)
                 self._drop_channel()

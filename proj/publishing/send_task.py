@@ -35,7 +35,12 @@ class SendTask:
 
     def __init__(self, app: Celery) -> None:
         self.app = app
-        self._send_task = app.send_task
+        self._wrapped = vars(app).get("send_task")
+
+    @property
+    def is_celerys_own(self) -> bool:
+        """Whether no subclass of Celery, and no wrapper, must see each call."""
+        return self._wrapped is None and type(self.app).send_task is Celery.send_task
 
     def __call__(  # noqa: PLR0917 - Celery's signature
         self,
@@ -64,7 +69,7 @@ class SendTask:
         if publish_deadline_seconds is not None:
             seconds = _above_zero(publish_deadline_seconds)
         with self._sending(task_id, seconds):
-            return self._send_task(
+            return self._next()(
                 name, args, kwargs, countdown, eta, task_id, producer, *arguments, **options
             )
 
@@ -90,10 +95,19 @@ class SendTask:
                 block=True, timeout=self.templates.setting("broker_pool_acquire_timeout")
             ) as producer,
         ):
-            message.publish(self.app, producer)
+            message.publish(self.app, producer, has_result=True)
         result = task.AsyncResult(message.id)
         result.ignored = ignored
         return result
+
+    def _next(self) -> Callable[..., Any]:
+        """Return what sends a task without the plug-in."""
+        if self._wrapped is not None:
+            return self._wrapped  # type: ignore[no-any-return]
+        # Looked up for each call: a test, or a tracing library, may replace the method later.
+        method = type(self.app).send_task
+        bind = getattr(method, "__get__", None)
+        return method if bind is None else bind(self.app)  # type: ignore[no-any-return]
 
     @contextmanager
     def _sending(self, task_id: str, seconds: float) -> Iterator[None]:

@@ -15,7 +15,9 @@ from celery import Celery, signals
 from kombu.compression import compress
 from kombu.serialization import dumps
 
-__all__ = ["Composer", "TaskMessage", "compose", "encode"]
+from proj.publishing.no_channel import NoChannel
+
+__all__ = ["Composer", "TaskMessage", "compose", "declares_reply_queue", "encode"]
 
 
 @dataclass(frozen=True)
@@ -44,15 +46,20 @@ class TaskMessage:
         """The task's id."""
         return str(self.options["correlation_id"])
 
-    def publish(self, app: Celery, producer: Any) -> None:
+    def publish(self, app: Celery, producer: Any, *, has_result: bool = False) -> None:
         """Publish it with ``producer`` and tell so; raises :class:`proj.errors.PublishError`."""
-        self.expect_result(app, producer)
+        self.expect_result(app, producer, has_result=has_result)
         producer.publish(self.body, **self.options)
         self.tell_published(app, producer)
 
-    def expect_result(self, app: Celery, producer: Any) -> None:
-        """Let the result backend make ready for the task's result, as Celery does before."""
-        if not self.options["headers"].get("ignore_result"):
+    def expect_result(self, app: Celery, producer: Any, *, has_result: bool = False) -> None:
+        """Let the result backend make ready for the task's result, as Celery does before.
+
+        Without a result object (``has_result``) nobody waits for it: Redis need not subscribe.
+        """
+        if self.options["headers"].get("ignore_result"):
+            return
+        if has_result or declares_reply_queue(app.backend):
             with producer.connection._reraise_as_library_errors():  # noqa: SLF001 - as Celery's send_task
                 app.backend.on_task_call(producer, self.id)
 
@@ -90,6 +97,7 @@ class Composer(kombu.Producer):
 
     composes = True
     """The message is not kept in an outbox now."""
+    channel = NoChannel()
 
     def __init__(self, app: Celery, *, is_outbox: bool) -> None:
         super().__init__(None)
@@ -101,11 +109,6 @@ class Composer(kombu.Producer):
     def connection(self) -> Any:
         """A connection to the broker, not opened."""
         return self._app.pool.connection
-
-    @property
-    def channel(self) -> Any:
-        """A channel, for the result backend ``rpc://`` alone: it declares its queue now."""
-        return self.connection.default_channel
 
     def keep(
         self, send: Callable[..., Any], task: str, message: Any, options: dict[str, Any]
@@ -134,6 +137,14 @@ class Composer(kombu.Producer):
     def publish(self, body: Any, **options: Any) -> Any:
         """End what Celery does: what follows is done when the message is published."""
         raise _Complete(body, options)
+
+
+def declares_reply_queue(backend: Any) -> bool:
+    """Whether the result has nowhere to go unless its queue is declared before the task is sent."""
+    # Not at the top: every celery command imports this module.
+    from celery.backends.rpc import RPCBackend  # noqa: PLC0415
+
+    return isinstance(backend, RPCBackend)
 
 
 def encode(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from types import FunctionType
 from typing import Any
@@ -77,12 +78,13 @@ class Templates:
             return None
         event = self.setting("task_send_sent_event")
         try:
-            key = (task.__class__, task.ignore_result, event, *options.items())
+            key = (task, task.ignore_result, event, *options.items())
             template = self._templates.get(key, self)
         except TypeError:  # an option that is no constant
             return None
         if isinstance(template, Template):
-            if task.typing:
+            # A task that is a class has no such check of its arguments.
+            if task.typing and hasattr(task, "__header__"):
                 task.__header__(*args, **kwargs)
             return template.message(task_id or uuid(), args, kwargs)
         if template is None:
@@ -115,6 +117,8 @@ class Templates:
             options.keys() <= CONSTANT_OPTIONS
             and type(args) in (tuple, list)
             and type(kwargs) is dict
+            and app.send_task.is_celerys_own
+            and self.setting("task_protocol") == 2  # noqa: PLR2004 - https://docs.celeryq.dev/en/stable/internals/protocol.html
             and not self.setting("task_always_eager")
             and not signals.before_task_publish.receivers
             and not signals.task_sent.receivers
@@ -130,7 +134,9 @@ class Template:
 
     def __init__(self, app: Celery, model: TaskMessage) -> None:
         self._app = app
-        self._model = model
+        # The message itself is published, and a receiver of a signal may add to its headers.
+        headers = dict(model.options["headers"])
+        self._model = replace(model, options={**model.options, "headers": headers})
         self._embed = model.call[2]
         self._in_task = model.options["headers"]["root_id"] != model.id
         self._levels = app.conf.task_repr_maxlevels
@@ -139,10 +145,8 @@ class Template:
     def of(cls, app: Celery, model: TaskMessage) -> Template | None:
         """Return the template of messages like ``model``, None where they differ in more."""
         headers = model.options["headers"]
-        constant = (
-            app.conf.task_protocol == 2  # noqa: PLR2004 - https://docs.celeryq.dev/en/stable/internals/protocol.html
-            and all(isinstance(route, MapRoute) for route in app.amqp.routes)
-            and not (headers["eta"] or headers["expires"] or headers["stamped_headers"])
+        constant = all(isinstance(route, MapRoute) for route in app.amqp.routes) and (
+            not (headers["eta"] or headers["expires"] or headers["stamped_headers"])
         )
         return cls(app, model) if constant else None
 

@@ -27,6 +27,8 @@ def app_with(url: str | list[str], **configuration: Any) -> Celery:
         "amqp://guest:secret@localhost:99999//",
         "amqp://guest:secret@[::1//",
         ["amqp://localhost//", "ampq://guest:secret@localhost//"],
+        "guest:secret@localhost:5672//",
+        ["amqp://localhost//", "guest:secret@localhost:5672//"],
     ],
 )
 def test_a_broker_url_that_cannot_work_is_one_clear_error(url: str | list[str]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from celery import Celery, Task, group, signals
 
-from proj import plugin
+from proj import plugin, publish_many
 from proj.publishing.task_message import TaskMessage, compose
 
 TASK_ID = "8bf3bd9c-0d1b-4ef0-9e39-0d1b4ef09e39"
@@ -120,6 +120,14 @@ def test_what_may_differ_from_message_to_message_is_left_to_celery(options: dict
     assert app.send_task.templates.message(app.tasks["echo"], (), {}, None, options) is None
 
 
+def test_a_message_of_protocol_1_is_left_to_celery() -> None:
+    """It has its id and arguments in the body, and none of the headers of a template."""
+    app = make_app(task_protocol=1)
+
+    assert by_template(app, (1,), {}) is None
+    assert by_celery(app, (1,), {}).call["id"] == TASK_ID
+
+
 def test_a_route_that_looks_at_the_arguments_is_asked_each_time() -> None:
     """A router function sends each message to the queue that its arguments say."""
 
@@ -172,6 +180,42 @@ def test_whoever_listens_or_wraps_sees_each_message(monkeypatch: pytest.MonkeyPa
     assert by_template(app, (1,), {}) is None
 
 
+@pytest.mark.parametrize("how", ["a subclass", "replaced before", "patched after"])
+def test_an_apps_own_send_task_sees_each_call(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever takes the place of Celery's method, and whenever, gets every call of a task."""
+    seen: list[str] = []
+
+    def send_task(_: Any, name: str, *_args: Any, **_options: Any) -> str:
+        seen.append(name)
+        return "its own"
+
+    app = type("Own", (Celery,), {"send_task": send_task} if how == "a subclass" else {})(
+        "own", broker="amqp://127.0.0.1:1//", set_as_current=False
+    )
+    if how == "replaced before":
+        app.send_task = partial(send_task, app)
+    plugin.install(app)
+    if how == "patched after":
+        monkeypatch.setattr(Celery, "send_task", send_task)
+
+    @app.task(shared=False, name="echo")
+    def echo() -> None:
+        pass
+
+    assert [echo.delay(), echo.delay()] == ["its own", "its own"]
+    assert seen == ["echo", "echo"]
+
+
+def test_what_is_added_to_a_published_message_is_not_in_the_next() -> None:
+    """A receiver of ``after_task_publish`` may write into the headers that it gets."""
+    app = make_app()
+    templates, echo = app.send_task.templates, app.tasks["echo"]
+
+    templates.message(echo, (), {}, None, {}).options["headers"]["trace"] = "1"
+
+    assert "trace" not in templates.message(echo, (), {}, None, {}).options["headers"]
+
+
 def test_arguments_that_the_task_does_not_take_are_refused_at_the_call() -> None:
     """A template checks the arguments as Celery does."""
     app = make_app()
@@ -184,6 +228,57 @@ def test_arguments_that_the_task_does_not_take_are_refused_at_the_call() -> None
     templates.message(one, (1,), {}, None, {})
     with pytest.raises(TypeError, match="takes 1 positional argument"):
         templates.message(one, (1, 2), {}, None, {})
+
+
+def test_each_task_of_one_class_has_messages_of_its_own() -> None:
+    """Tasks that are classes have no ``__header__``, and several may be of one class."""
+    app = make_app()
+
+    class Ask(app.Task):  # type: ignore[name-defined,misc]
+        def run(self, value: Any) -> Any:
+            return value
+
+    tasks = [Ask(), Ask()]
+    for task, name in zip(tasks, ("one", "two"), strict=True):
+        task.name = name
+        app.register_task(task)
+    templates = app.send_task.templates
+
+    for _ in range(2):
+        names = [templates.message(task, (1,), {}, None, {}).task for task in tasks]
+
+        assert names == ["one", "two"]
+
+
+@pytest.mark.parametrize("by_signature", [False, True])
+def test_an_apply_async_of_a_tasks_own_sees_each_of_many(*, by_signature: bool) -> None:
+    """``publish_many`` sends what it makes of the call; any task of Celery's may be sent."""
+    app = make_app()
+    app.conf.broker_url = "memory://"
+    published: list[Any] = []
+
+    class Celerys(Task):
+        name = "celerys"
+
+        def run(self) -> None: ...
+
+    class Own(app.Task):  # type: ignore[name-defined,misc]
+        name = "own"
+
+        def run(self) -> None: ...
+
+        def apply_async(self, *args: Any, **options: Any) -> Any:
+            return super().apply_async(*args, **options, headers={"tenant": 7})
+
+    for task in (app.register_task(Celerys()), app.register_task(Own())):
+        calls = [task.s(), task.s()] if by_signature else [(), ()]
+        publish_many(
+            calls, task=None if by_signature else task, app=app, on_outcome=published.append
+        )
+
+    headers = [each.message.options["headers"] for each in published]
+    assert [each["task"] for each in headers] == ["celerys", "celerys", "own", "own"]
+    assert [each.get("tenant") for each in headers] == [None, None, 7, 7]
 
 
 def test_a_group_makes_a_message_for_each_of_its_tasks() -> None:

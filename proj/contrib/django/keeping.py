@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from django.utils import timezone
 from kombu.utils import json
 
 from proj.contrib.django.models import OutboxMessage
+from proj.publishing.no_channel import NoChannel
 
 if TYPE_CHECKING:
     from proj.contrib.django.outbox import Outbox
@@ -25,21 +26,6 @@ COMMIT_SECONDS = 1.0
 
 OF_THE_CALL = {"retry", "retry_policy", "timeout", "confirm_timeout"}
 """Options of a publish that say how to do it, and are no part of the message."""
-
-
-class NoChannel:
-    """What a result backend meets as a task is kept: it declares its queue as that is published."""
-
-    @property
-    def connection(self) -> NoChannel:
-        """Kombu reaches ``ensure`` by ``channel.connection.client``."""
-        return self
-
-    client = connection
-
-    def ensure(self, *_: Any, **__: Any) -> Callable[..., None]:
-        """Return a call that does nothing."""
-        return lambda *_, **__: None
 
 
 class KeepingProducer(kombu.Producer):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kombu.utils import json
 
 from proj.publishing.delays import delay
+from proj.publishing.task_message import declares_reply_queue
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -35,7 +36,8 @@ def publish(app: Celery, message: OutboxMessage, *, expects_result: bool = False
         retry_policy=app.conf.task_publish_retry_policy,
     )
     with app.producer_or_acquire() as producer:
-        if expects_result and not headers.get("ignore_result"):
+        is_awaited = expects_result and not headers.get("ignore_result")
+        if is_awaited and declares_reply_queue(app.backend):
             app.backend.on_task_call(producer, message.task_id)
         if headers.get("eta"):
             options["queue"] = queues[0] if queues else message.routing_key

@@ -118,6 +118,12 @@ def test_arguments_may_be_left_out(app: Celery) -> None:
     ]
 
 
+def test_a_limit_that_would_publish_nothing_is_refused(app: Celery) -> None:
+    """It would return as if all were published."""
+    with pytest.raises(ValueError, match="failures_limit: expected 1 or more, found 0"):
+        publish_many([((1,),)], task=app.tasks["echo"], failures_limit=0)
+
+
 def test_nothing_is_published_for_an_empty_iterable(app: Celery) -> None:
     """No message is no error."""
     assert publish_many([], app=app).total == 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import kombu
 import pytest
@@ -42,6 +44,16 @@ def test_a_property_that_amqp_cannot_hold_is_told_at_the_call(
     assert waiting(app) == 1
 
 
+def test_a_held_producer_publishes_after_a_message_that_cannot_be_written(app: Celery) -> None:
+    """The message before it, wrong in itself, does not cost the producer its connection."""
+    with app.producer_pool.acquire(block=True) as producer:
+        with pytest.raises(Unwritable):
+            app.tasks["echo"].apply_async(producer=producer, priority=300)
+        app.tasks["echo"].apply_async(producer=producer)
+
+    assert waiting(app) == 1
+
+
 def test_an_account_that_may_only_write_publishes_to_the_queue_that_is_there(
     broker: Broker, node: RabbitMQ, make: MakeApp
 ) -> None:
@@ -74,6 +86,24 @@ def test_kombus_own_producer_on_our_connection_raises_our_error(app: Celery) -> 
         assert isinstance(raised.value, connection.channel_errors)
     assert isinstance(raised.value, PublishError)
     assert raised.value.queue == "nowhere"
+
+
+def test_threads_may_send_their_first_task_at_once_with_results_by_rpc(
+    url: str, make: MakeApp
+) -> None:
+    """Each declares its reply queue on a connection of its own, none on one that they share."""
+    app = make(url, result_backend="rpc://", task_ignore_result=False)
+    barrier = Barrier(12)
+
+    def send(value: int) -> str:
+        barrier.wait(30)
+        return str(app.tasks["echo"].delay(value).id)
+
+    with ThreadPoolExecutor(12) as threads:
+        sent = list(threads.map(send, range(12)))
+
+    assert waiting(app) == len(set(sent)) == 12
+    assert not app.pool.connection.connected
 
 
 def test_publish_takes_by_position_what_kombus_takes(app: Celery) -> None:
