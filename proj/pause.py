@@ -1,6 +1,6 @@
 """The pause of a work queue, kept on the broker: the queue ``<name>.paused`` holds its messages.
 
-Whoever looks only counts them. Two are published, so that one may be read while the other counts.
+Whoever looks only counts them; so many are published that many may be read while others count.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Pause", "begin", "current", "end", "whoever_runs_this"]
 
-MESSAGES = 2
+MESSAGES = 32
+
+READABLE = 2
+"""With fewer, none is read: the last one is left alone, it tells the workers that it lasts."""
 
 READ_SECONDS = 2.0
 """How long it is waited for a message that somebody else reads."""
@@ -100,11 +103,10 @@ def _count(channel: Any, settings: Settings) -> int:
 
 def _read(channel: Any, settings: Settings) -> Pause:
     until = time.monotonic() + READ_SECONDS
-    # The last one is left alone: it tells the workers that the pause lasts.
-    while _count(channel, settings) < MESSAGES and time.monotonic() < until:
+    while _count(channel, settings) < READABLE and time.monotonic() < until:
         time.sleep(WAIT_SECONDS)
     held = Held(channel, pause_queue_name(settings.name), slowly=True)
-    if held.count >= MESSAGES:
+    if held.count >= READABLE:
         try:
             for _, message in held:
                 told = json.loads(message.original.body)

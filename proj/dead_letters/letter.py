@@ -154,13 +154,12 @@ def _last_death(headers: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _when(value: object) -> datetime | None:
-    if isinstance(value, datetime):
-        # py-amqp reads a timestamp as UTC without saying so.
-        return value.replace(tzinfo=value.tzinfo or timezone.utc)
     try:
-        return datetime.fromisoformat(str(value))
+        when = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
     except ValueError:
         return None
+    # py-amqp reads a timestamp as UTC without saying so, and others write none.
+    return when.replace(tzinfo=when.tzinfo or timezone.utc)
 
 
 def _count(value: object) -> int | None:

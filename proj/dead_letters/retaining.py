@@ -7,7 +7,7 @@ that somebody holds do not count.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from proj.dead_letters.entry import DeadLetter
@@ -56,4 +56,5 @@ def _seconds_left(entry: DeadLetter, keep_seconds: float | None) -> float | None
     when = entry.letter.when
     if when is None or keep_seconds is None:
         return None
-    return (when + timedelta(seconds=keep_seconds) - datetime.now(timezone.utc)).total_seconds()
+    # In seconds: near the year 9999, which a header may name, a later time would overflow.
+    return (when - datetime.now(timezone.utc)).total_seconds() + keep_seconds

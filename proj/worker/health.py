@@ -35,7 +35,7 @@ class Health:
         self.process_started = health.process_started(self.pid)
         self._can_write = True
         # Not as the consumer ends: the loop turns on until the pool has ended.
-        atexit.register(self._remove)
+        atexit.register(self.remove)
 
     def write(self) -> None:
         """Write what is so now; a file that cannot be written costs no message."""
@@ -64,7 +64,8 @@ class Health:
 
         return turn
 
-    def _remove(self) -> None:
+    def remove(self) -> None:
+        """Remove the file: this worker ends."""
         # Not in a child process, which has inherited this.
         if os.getpid() == self.pid:
             with suppress(OSError):

@@ -82,4 +82,6 @@ class LastResort:
         for process in self._processes(consumer):
             with suppress(OSError, AttributeError):
                 os.kill(process.pid, signal.SIGKILL)
+        # What is registered with atexit is skipped.
+        consumer.health.remove()
         os._exit(EX_OK)

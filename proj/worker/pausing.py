@@ -29,13 +29,17 @@ class Pausing:
         self.settings = consumer.work_queue_settings
         self.lasting: Pause | None = None
         self._is_asking = False
+        self._is_refused = False
 
     def begin(self) -> None:
         """Look at the pause before the first message of a new connection."""
+        self._is_asking = False
         try:
             with self.consumer.connection.channel() as channel:
                 found = pause.current(channel, self.settings, self.lasting)
         except ChannelError as error:
+            # Each look would be refused, and cost a connection.
+            self._is_refused = True
             logger.warning(
                 "Pausing does not work here: the broker refuses the queue %r: %s. Let this account "
                 "configure, read and write it (rabbitmqctl set_permissions).",
@@ -43,12 +47,13 @@ class Pausing:
                 error,
             )
             return
+        self._is_refused = False
         self.lasting = None
         self.apply(found)
 
     def look(self) -> None:
         """Look at the pause, beside the event loop."""
-        if self._is_asking or self.consumer.stopping.is_stopping:
+        if self._is_refused or self._is_asking or self.consumer.stopping.is_stopping:
             return
         self._is_asking = True
         known = self.lasting

@@ -66,6 +66,8 @@ class Retention:
                 self._old_at = time.monotonic() + left
         except WorkQueueError as error:
             logger.warning("Retention: %s", error)
+        except Exception:  # one letter's oddness must not end the thread
+            logger.exception("Retention: failed, trying again in %d s", LOOK_SECONDS)
         if self.removed > before:
             logger.warning("Retention: %d old dead letters removed.", self.removed - before)
 

@@ -151,6 +151,7 @@ class Settler:
         return None
 
     def _finish(self, job: Job, refusal: CopyRefused | None) -> None:
+        self.waiting.under_way.discard(id(job.message))
         if refusal is None:
             self.waiting.took(job)
             if job.acknowledge:

@@ -9,6 +9,7 @@ from amqp.exceptions import RecoverableConnectionError
 from celery.utils.log import get_logger
 
 from proj.dead_letters.copying import CopyRefused
+from proj.worker.waiting import MOST
 
 __all__ = ["StallWatch"]
 
@@ -44,6 +45,7 @@ class StallWatch:
         return (
             idle_seconds >= self.stall_seconds
             and len(consumer.settler.unsettled) < processes
+            and len(consumer.settler.waiting.jobs) <= MOST
             and not consumer.stopping.is_stopping
             and bool(consumer.subscription.queues())
         )

@@ -29,9 +29,12 @@ class Subscription:
     def begin(self) -> None:
         """Watch the consumers of a new connection."""
         self._ended.clear()
-        self._held = None
         self.note_delivery()
         tasks = self.consumer.task_consumer
+        # A pause that was told while the worker connected: it is looked at again after this.
+        held, self._held = self._held, None
+        if held is not None and held.name not in {queue.name for queue in tasks.queues}:
+            tasks.add_queue(held)
         tasks.channel.on_cancelled = self._on_cancelled
         if self._asks_for_timeout:
             apply_consumer_timeout(tasks.queues, self.consumer.app)
@@ -89,10 +92,11 @@ class Subscription:
 
     def go_on(self) -> None:
         """Take from the work queue again after :meth:`hold`, unless the connection is a new one."""
-        tasks, held, self._held = self.consumer.task_consumer, self._held, None
-        if tasks is not None and held is not None:
+        tasks = self.consumer.task_consumer
+        if tasks is not None and self._held is not None:
             self.note_delivery()
-            tasks.add_queue(held)
+            tasks.add_queue(self._held)
+            self._held = None
             tasks.consume()
 
     def queues(self) -> list[str]:

@@ -29,6 +29,8 @@ class Waiting:
     def __init__(self, settler: Settler) -> None:
         self.settler = settler
         self.jobs: dict[int, Job] = {}
+        self.under_way: set[int] = set()
+        """Which of them are tried again now: a broker may refuse more slowly than we try."""
         self._said = float("-inf")
         self._asked = False
 
@@ -53,11 +55,14 @@ class Waiting:
     def forget(self) -> None:
         """Forget all: their connection is gone, the broker delivers them again."""
         self.jobs.clear()
+        self.under_way.clear()
 
     def _try_again(self) -> None:
         self._asked = False
-        for job in list(self.jobs.values()):
-            self.settler.submit(job)
+        for number, job in list(self.jobs.items()):
+            if number not in self.under_way:
+                self.under_way.add(number)
+                self.settler.submit(job)
 
     def _say(self, job: Job, refusal: Exception) -> None:
         now = time.monotonic()

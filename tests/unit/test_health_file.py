@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +12,9 @@ from typing import Any
 import pytest
 
 from proj.settings import Settings
+from proj.worker import last_resort
 from proj.worker.health import Health
+from proj.worker.last_resort import LastResort
 
 
 def consumer() -> Any:
@@ -42,3 +45,23 @@ def test_a_folder_of_another_user_is_refused(
     assert len(written) == 1
     assert "belongs to another user" in caplog.text
     assert list(tmp_path.rglob("w@host.json")) == written
+
+
+def test_a_worker_that_leaves_without_its_main_thread_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``os._exit`` calls nothing that is registered for the end of a process."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    worker = consumer()
+    worker.pool = None
+    worker.health = Health(worker)
+    worker.health.write()
+    assert worker.health.file.exists()
+    left = threading.Event()
+    monkeypatch.setattr(last_resort.os, "_exit", lambda _: left.set())
+    stopping: Any = SimpleNamespace(consumer=worker, deadline=-1.0, has_given_back=True)
+
+    LastResort(stopping, extra_seconds=0.0).start()
+
+    assert left.wait(10)
+    assert not worker.health.file.exists()

@@ -64,6 +64,13 @@ def test_headers_that_nobody_of_us_wrote_do_not_break_the_reader() -> None:
     assert letter.attempts is None
 
 
+def test_a_time_without_a_zone_is_utc() -> None:
+    """Times with and without one could not be compared: one such letter would break every list."""
+    letter = read({"x-dead-letter-when": "2026-11-24T12:00:00"})
+
+    assert letter.when == datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
+
+
 def test_texts_are_bounded_and_of_a_traceback_the_end_is_kept() -> None:
     """All headers must fit into one frame with the original's, whatever the error says."""
     error = ErrorDetails("E" * 999, "é" * 99_999, "start" + "x" * 99_999 + "the end")
