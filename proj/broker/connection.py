@@ -19,7 +19,7 @@ from proj.broker.tls import is_refusal
 from proj.broker.transport import Transport
 from proj.errors import BrokerUntrusted, SettingsError
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "unusable"]
 
 TRANSPORTS = {
     "amqp": "proj.broker.transport:Transport",
@@ -65,11 +65,7 @@ class OwnTransport(kombu.connection.Connection):
             for url in self.alt or ():
                 kombu.connection.Connection(url)
         except (KeyError, ValueError) as error:
-            # What is wrong with a port may be a part of a password that was not encoded.
-            told = error.args[0] if isinstance(error, KeyError) else "it is no URL"
-            raise SettingsError(
-                [f"  broker_url: {str(told).rstrip('.')}; expected {URL}"]
-            ) from None
+            raise unusable(error) from None
 
     def __eqhash__(self) -> Any:
         """Tell connections apart that may not share a pool: Kombu looks at the first URL only."""
@@ -153,6 +149,13 @@ class OwnTransport(kombu.connection.Connection):
         else:
             with deadline.within(CLOSING_SECONDS):
                 super()._do_close_self()
+
+
+def unusable(error: KeyError | ValueError) -> SettingsError:
+    """Return what to raise in the place of Kombu's ``error`` about a broker's URL."""
+    # What is wrong with a port may be a part of a password that was not encoded.
+    told = error.args[0] if isinstance(error, KeyError) else "it is no URL"
+    return SettingsError([f"  broker_url: {str(told).rstrip('.')}; expected {URL}"])
 
 
 class PooledConnection(OwnTransport, kombu.connection.PooledConnection):
