@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 __all__ = ["file_of", "judge", "main", "process_started", "runtime_folder"]
@@ -48,8 +48,15 @@ def judge(fact: Mapping[str, Any], within_seconds: float) -> dict[str, Any]:
     return told | judged
 
 
-def main(arguments: Sequence[str] | None = None, program: str = "workqueue-health") -> int:
-    """Print a line for each worker of this host; return 0 if all are well, else 1."""
+def main(
+    arguments: Sequence[str] | None = None,
+    program: str = "workqueue-health",
+    folder: str | None = None,
+) -> int:
+    """Print a line for each worker of this host; return 0 if all are well, else 1.
+
+    ``folder`` is the app's own, where somebody has asked who knows the app.
+    """
     parser = argparse.ArgumentParser(
         prog=program,
         description="Tell whether the workers of this host are ready: connected and consuming, or "
@@ -65,9 +72,9 @@ def main(arguments: Sequence[str] | None = None, program: str = "workqueue-healt
     add("--folder", help="where the workers' files are (work_queue_runtime_folder)")
     add("--json", action="store_true", help="one JSON object")
     options = parser.parse_args(arguments)
-    folder = options.folder or os.environ.get("WORK_QUEUE_RUNTIME_FOLDER") or runtime_folder()
-    facts = [fact for fact in _facts(folder) if options.node in (None, fact["node"])]
-    found = [judge(fact, options.within) for fact in facts]
+    chosen = options.folder or folder or os.environ.get("WORK_QUEUE_RUNTIME_FOLDER")
+    folders = [chosen] if chosen else _default_folders()
+    found = _judged(folders, options.node, options.within)
     asked = "alive" if options.live and not options.ready else "ready"
     well = bool(found) and all(each[asked] for each in found)
     if options.json:
@@ -75,10 +82,13 @@ def main(arguments: Sequence[str] | None = None, program: str = "workqueue-healt
         return not well
     for each in found:
         state = "ready" if each["ready"] else "alive, not ready" if each["alive"] else "not alive"
+        if each["pid"] is None:
+            state = "not readable"
         print(f"{each['node']}: {state}: {each['reason']}")
     if not found:
         print(
-            f"No worker{' ' + options.node if options.node else ''} has left a file in {folder}. "
+            f"No worker{' ' + options.node if options.node else ''} has left a file in "
+            f"{', '.join(folders) or runtime_folder()}. "
             f"Start one, or name its folder by WORK_QUEUE_RUNTIME_FOLDER or --folder.",
             file=sys.stderr,
         )
@@ -90,7 +100,7 @@ def runtime_folder() -> str:
     run = os.environ.get("XDG_RUNTIME_DIR")
     if run and os.path.isdir(run):  # noqa: PTH112 - pathlib costs a third of the time
         return f"{run}/celery-workqueue"
-    return f"{os.environ.get('TMPDIR', '/tmp').rstrip('/')}/celery-workqueue-{os.getuid()}"  # noqa: S108 - of this user alone, see proj.worker.health
+    return _temporary_folder(os.environ.get("TMPDIR", "/tmp"))  # noqa: S108 - of this user alone, see proj.worker.health
 
 
 def file_of(folder: str, node: str) -> str:
@@ -113,20 +123,57 @@ def process_started(pid: int) -> str | None:
     return "running"
 
 
-def _facts(folder: str) -> list[dict[str, Any]]:
-    facts = []
+def _default_folders() -> list[str]:
+    """Return this user's folders: a login, a service and ``su`` differ in their environment."""
+    user = os.getuid()
+    folders = {
+        runtime_folder(): None,
+        f"/run/user/{user}/celery-workqueue": None,
+        _temporary_folder(os.environ.get("TMPDIR", "/tmp")): None,  # noqa: S108 - of this user alone
+        _temporary_folder("/tmp"): None,  # noqa: S108 - as above
+    }
+    return [each for each in folders if _is_of(user, each)]
+
+
+def _temporary_folder(within: str) -> str:
+    return f"{within.rstrip('/')}/celery-workqueue-{os.getuid()}"
+
+
+def _is_of(user: int, path: str) -> bool:
     try:
-        names = sorted(os.listdir(folder))  # noqa: PTH208 - as above
+        return os.lstat(path).st_uid == user
     except OSError:
-        return []
-    for name in names:
-        if name.endswith(".json"):
-            try:
-                with open(f"{folder}/{name}") as file:  # noqa: PTH123 - as above
-                    facts.append(json.load(file))
-            except FileNotFoundError:
-                continue  # it has stopped just now
-    return facts
+        return False
+
+
+def _judged(
+    folders: Sequence[str], node: str | None, within_seconds: float
+) -> list[dict[str, Any]]:
+    found = []
+    for path in _files(folders):
+        try:
+            with open(path) as file:  # noqa: PTH123 - as above
+                told = judge(json.load(file), within_seconds)
+        except FileNotFoundError:
+            continue  # it has stopped just now
+        except (OSError, ValueError, LookupError, TypeError, ArithmeticError) as error:
+            told = {**dict.fromkeys((*TOLD, "turned_seconds_ago")), "alive": False, "ready": False}
+            told["node"] = path.rpartition("/")[2].removesuffix(".json")
+            told["reason"] = f"{path}: {type(error).__name__}: {error}"
+        if node is None or told["node"] in (node, node.replace("/", "_")):
+            found.append(told)
+    # One that was killed leaves its file; the next of its name may have had another folder.
+    living = {each["node"] for each in found if each["alive"]}
+    return [each for each in found if each["alive"] or each["node"] not in living]
+
+
+def _files(folders: Sequence[str]) -> Iterator[str]:
+    for folder in folders:
+        try:
+            names = sorted(os.listdir(folder))  # noqa: PTH208 - as above
+        except OSError:
+            continue
+        yield from (f"{folder}/{name}" for name in names if name.endswith(".json"))
 
 
 if __name__ == "__main__":

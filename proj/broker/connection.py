@@ -19,7 +19,7 @@ from proj.broker.tls import is_refusal
 from proj.broker.transport import Transport
 from proj.errors import BrokerUntrusted, SettingsError
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "unusable"]
 
 TRANSPORTS = {
     "amqp": "proj.broker.transport:Transport",
@@ -66,11 +66,7 @@ class OwnTransport(kombu.connection.Connection):
             for url in self.alt or ():
                 _raise_for_account_in_host(kombu.connection.Connection(url))
         except (KeyError, ValueError) as error:
-            # What is wrong with a port may be a part of a password that was not encoded.
-            told = error.args[0] if isinstance(error, KeyError) else "it is no URL"
-            raise SettingsError(
-                [f"  broker_url: {str(told).rstrip('.')}; expected {URL}"]
-            ) from None
+            raise unusable(error) from None
 
     def __eqhash__(self) -> Any:
         """Tell connections apart that may not share a pool: Kombu looks at the first URL only."""
@@ -161,6 +157,13 @@ def _raise_for_account_in_host(connection: kombu.connection.Connection) -> None:
     host = connection.hostname or ""
     if "@" in host and "://" not in host:
         raise ValueError
+
+
+def unusable(error: KeyError | ValueError) -> SettingsError:
+    """Return what to raise in the place of Kombu's ``error`` about a broker's URL."""
+    # What is wrong with a port may be a part of a password that was not encoded.
+    told = error.args[0] if isinstance(error, KeyError) else "it is no URL"
+    return SettingsError([f"  broker_url: {str(told).rstrip('.')}; expected {URL}"])
 
 
 class PooledConnection(OwnTransport, kombu.connection.PooledConnection):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from proj.configuration import work_queue_settings
 from proj.health import main
 
 __all__ = ["health"]
@@ -16,4 +17,5 @@ __all__ = ["health"]
 @click.pass_context
 def health(context: click.Context, /, arguments: tuple[str, ...]) -> None:
     """Tell whether the workers of this host are ready (the same: workqueue-health)."""
-    context.exit(main(arguments, "celery -A proj workqueue health"))
+    folder = work_queue_settings(context.obj.app).runtime_folder
+    context.exit(main(arguments, "celery -A proj workqueue health", folder))

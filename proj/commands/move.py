@@ -12,6 +12,7 @@ from proj.commands.options import json_option, progress, show
 from proj.configuration import work_queue_settings
 from proj.dead_letters.copying import Copies, CopyRefused
 from proj.dead_letters.decoding import original_of, tolerate
+from proj.embedded.location import path_of_url
 from proj.errors import WorkQueueError
 from proj.topology import declaring
 from proj.topology.names import dead_letter_queue_name
@@ -54,13 +55,13 @@ def move(context: click.Context, source: str, dead_letters: bool, as_json: bool)
     queue = dead_letter_queue_name(settings.name) if dead_letters else settings.name
     with app.connection_for_read(url=source) as old:
         new = app.connection_for_write()
-        if old.as_uri(include_password=True) == new.as_uri(include_password=True):
+        if _place(old) == _place(new):
             raise click.UsageError(f"{old.as_uri()} is the app's own broker: name another one.")
         moved = 0
         try:
             waiting, delayed = _count(old, queue)
             with progress(waiting, f"Moving {queue}") as on_moved:
-                for _ in move_messages(app, old, queue):
+                for _ in move_messages(app, old, queue, waiting):
                     moved += 1
                     on_moved(1)
         except (*old.connection_errors, *old.channel_errors) as error:
@@ -77,9 +78,10 @@ def move(context: click.Context, source: str, dead_letters: bool, as_json: bool)
         )
 
 
-def move_messages(app: Celery, old: Any, queue: str) -> Iterator[None]:
-    """Move the messages of ``queue`` from ``old`` (a Kombu connection); yield after each.
+def move_messages(app: Celery, old: Any, queue: str, most: int) -> Iterator[None]:
+    """Move ``most`` messages of ``queue`` from ``old`` (a Kombu connection); yield after each.
 
+    It ends where the app's broker turns out to be the same one under another name, too.
     Raises :class:`MoveStopped` where the app's broker takes no more.
     """
     with app.connection_for_write() as new:
@@ -87,7 +89,7 @@ def move_messages(app: Celery, old: Any, queue: str) -> Iterator[None]:
     copies = Copies(app.connection_for_write, timeout_seconds=COPY_TIMEOUT_SECONDS)
     moved = 0
     with closing(copies), tolerate(old).channel() as channel:
-        while (message := channel.basic_get(queue)) is not None:
+        while moved < most and (message := channel.basic_get(queue)) is not None:
             kept = channel.message_to_python(message)
             try:
                 copies.publish(original_of(kept), queue, {}, drop_expiration=False, drop_headers=())
@@ -97,6 +99,12 @@ def move_messages(app: Celery, old: Any, queue: str) -> Iterator[None]:
             channel.basic_ack(kept.delivery_tag)
             moved += 1
             yield
+
+
+def _place(connection: Any) -> str:
+    """Return the broker's URL, or the path of its file, which has many spellings."""
+    url: str = connection.as_uri(include_password=True)
+    return str(path_of_url(url)) if url.startswith("sqlite:") else url
 
 
 def _count(old: Any, queue: str) -> tuple[int, int]:

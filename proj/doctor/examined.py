@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from celery.app.routes import MapRoute
 from kombu.utils.url import parse_url
 
-from proj.broker.connection import TRANSPORTS
+from proj.broker.connection import TRANSPORTS, unusable
 from proj.configuration import work_queue_settings
 from proj.doctor.finding import listed
 from proj.publishing.amqp import AMQP
@@ -26,7 +26,8 @@ CONSUMER = "proj.worker.consumer:Consumer"
 class Examined:
     """What the checks read of ``app``, wherever the user set it; nothing here asks the broker.
 
-    Raises :class:`proj.errors.SettingsError` for ``work_queue_*`` settings that are wrong.
+    Raises :class:`proj.errors.SettingsError` for ``work_queue_*`` settings that are wrong, and for
+    a broker's URL that is none.
     """
 
     def __init__(self, app: Celery) -> None:
@@ -63,7 +64,10 @@ class Examined:
         urls: list[str] = []
         for told in (self.conf.broker_read_url, self.conf.broker_write_url):
             urls += told.split(";") if isinstance(told, str) else told or ["amqp://"]
-        return [parse_url(url) for url in dict.fromkeys(urls)]
+        try:
+            return [parse_url(url) for url in dict.fromkeys(urls)]
+        except (KeyError, ValueError) as error:
+            raise unusable(error) from None
 
     @property
     def transport(self) -> str:

@@ -83,8 +83,19 @@ class Chaos:
         self.workers = [start_worker(processes, number) for number in range(WORKERS)]
         self.killed: Counter[str] = Counter()
 
+    def replace_ended_workers(self) -> None:
+        """Start a worker for each that has ended by itself, as a supervisor does.
+
+        Celery ends a worker whose pool child is killed before it is up: "Could not start worker
+        processes".
+        """
+        for number, worker in enumerate(self.workers):
+            if worker.poll() is not None:
+                self.workers[number] = start_worker(self.processes, number)
+
     def kill_one(self) -> None:
         """Kill a producer, a pool child or a whole worker, and prove it."""
+        self.replace_ended_workers()
         kind = self.random.choices(["producer", "child", "main"], [5, 3, 2])[0]
         number = self.random.randrange(WORKERS)
         worker = self.workers[number]
@@ -120,8 +131,13 @@ def test_every_accepted_task_ran_or_waits_after_two_hundred_kills(
     Path(f"{processes.ledger}-stop").touch()
     assert chaos.producers.wait(timeout=30) == 0, processes.output(chaos.producers)
     accepted = set(Path(f"{processes.ledger}-accepted").read_text().split())
+
+    def all_ran() -> bool:
+        chaos.replace_ended_workers()
+        return accepted <= set(processes.done())
+
     support.until(
-        lambda: accepted <= set(processes.done()),
+        all_ran,
         seconds=300,
         state=lambda: (SEED, len(accepted), sorted(accepted - set(processes.done()))[:10]),
     )

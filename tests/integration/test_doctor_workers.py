@@ -14,6 +14,7 @@ from celery import Celery
 from proj.doctor.examined import Examined
 from proj.doctor.fixing import fix
 from proj.doctor.live import workers
+from proj.doctor.live.broker import publish
 from proj.doctor.live.reached import Reached
 from proj.doctor.live.route import dead_letter_route_broken
 from proj.doctor.live.workers import (
@@ -24,6 +25,7 @@ from proj.doctor.live.workers import (
 )
 from tests.support.doctor_scene import app_with, looking, virtual_host
 from tests.support.rabbitmq import RabbitMQ
+from tests.support.waiting import wait_until
 from tests.support.worker import Worker
 
 pytestmark = pytest.mark.own_machine
@@ -100,7 +102,7 @@ def test_what_running_workers_hold_and_do_not_know_is_found(
 ) -> None:
     """A worker that scales by itself is told, one of a fixed number of processes is not.
 
-    Neither is given the probe of the dead-letter route.
+    Neither is given the probe of the dead-letter route; replayed, it becomes a dead letter again.
     """
     scaling = Worker("scales", url, tmp_path, options=("--autoscale=2,1",))
     with scaling, Worker("fixed", url, tmp_path, concurrency=2) as fixed:
@@ -120,6 +122,14 @@ def test_what_running_workers_hold_and_do_not_know_is_found(
         assert scaling.received() == fixed.received() == []
         heard = {event["hostname"] for event, _ in vars(reached)["heartbeats"]}
         assert heard == {"scales@localhost", "fixed@localhost"}
+        with reached.connection.channel() as channel:
+            publish(channel, reached.queue)
+        wait_until(
+            lambda: reached.counts(reached.dead_letters),
+            lambda told: told == (1, 0),
+            what="the probe is a dead letter",
+        )
+        assert scaling.received() == fixed.received() == []
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,7 @@ def test_delayed_messages_are_said_to_stay(file: EmbeddedBroker, broker: Broker)
     [
         ("amqp://me:s3cret@127.0.0.1:1//", "Connection refused"),
         ("sqlite:////no/such/folder/task_queue.db", "No folder /no/such/folder"),
+        ("amqp://me:s3cret/x@127.0.0.1", "it is no URL"),
     ],
 )
 def test_a_broker_that_cannot_be_read_is_one_line(broker: Broker, source: str, told: str) -> None:
@@ -124,6 +125,28 @@ def test_the_apps_own_broker_is_refused_as_a_source(broker: Broker) -> None:
 
     assert done.returncode == 2
     assert "is the app's own broker" in done.stderr
+
+
+def test_a_file_under_another_name_is_the_apps_own(file: EmbeddedBroker, tmp_path: Path) -> None:
+    """A symbolic link to the app's file, or to its folder, is the same broker."""
+    (tmp_path / "link.db").symlink_to(file.path)
+
+    done = run(file.url, "move", "--from", f"sqlite:///{tmp_path}/./link.db")
+
+    assert done.returncode == 2
+    assert "is the app's own broker" in done.stderr
+
+
+def test_a_broker_under_another_name_is_gone_round_once(broker: Broker) -> None:
+    """What cannot be seen to be the app's own broker ends after as many as waited."""
+    run_producer("first", "second", broker_url=broker.url)
+    assert "127.0.0.1" in broker.url
+
+    done = run(broker.url, "move", "--from", broker.url.replace("127.0.0.1", "localhost"))
+
+    assert done.returncode == 0, done.stderr
+    assert "Moved 2 messages" in done.stdout
+    assert broker.waiting() == 2
 
 
 @pytest.mark.own_machine

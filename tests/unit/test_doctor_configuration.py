@@ -10,6 +10,7 @@ import pytest
 from kombu import Exchange, Queue
 
 from proj.doctor.examining import STATIC
+from proj.errors import SettingsError
 from tests.support.doctor_scene import FINE, app_with, facts, names
 
 WORK_QUEUE = {"x-queue-type": "quorum", "x-max-priority": 9}
@@ -205,6 +206,14 @@ def test_django_style_names_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORK_QUEUE_DEAD_LETTER_FAILURES", "false")
 
     assert names(app) == {"early-acknowledgement", "failures-not-kept"}
+
+
+def test_a_broker_url_that_is_none_is_told_without_its_password() -> None:
+    """What stands where a port is expected may be a part of a password."""
+    with pytest.raises(SettingsError, match="broker_url: it is no URL") as told:
+        names(app_with({"broker_url": "amqp://me:s3cret/x@broker.example"}))
+
+    assert "s3cret" not in str(told.value)
 
 
 def test_no_password_is_told() -> None:

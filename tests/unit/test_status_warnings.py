@@ -14,6 +14,8 @@ from proj.pause import Pause
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
 
+PAUSE = Pause("then", "ada")
+
 
 def worker(**changed: Any) -> dict[str, Any]:
     """Return what a worker that consumes and is idle answers."""
@@ -36,10 +38,12 @@ def snapshot(**changed: Any) -> Snapshot:
     [
         ({}, []),
         ({"problem": "refused"}, ["management"]),
-        ({"pause": Pause("then", "ada"), "consumers": 0}, ["paused"]),
+        ({"pause": PAUSE, "consumers": 0}, ["paused"]),
         ({"ready": None}, ["no queue"]),
         ({"consumers": 0, "workers": {}}, ["no consumer"]),
         ({"consumers": 2}, ["silent"]),
+        ({"workers": {"w@host": worker(consuming=False, paused=True)}}, ["silent"]),
+        ({"workers": {"v": worker(consuming=False, paused=True)}, "pause": PAUSE}, ["paused"]),
         ({"dead_letters": QueueState("l", ready=1)}, ["dead letters"]),
         ({"most": 10, "ready": 8}, ["nearly full"]),
         ({"most": 10, "ready": 7}, []),

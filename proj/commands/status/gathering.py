@@ -48,14 +48,15 @@ def gather(app: Celery, before: Snapshot | None = None) -> Snapshot:
             # Else no worker has been here, and a look declares nothing.
             found.pause = pause.current(channel, settings, before.pause if before else None)
         found.dead_letters.oldest_seconds = _age_of_first_letter(channel, found, before)
-        found.workers = _ask_workers(app, channel.connection.client, found.work)
+        _ask_workers(app, channel.connection.client, found)
     if found.work.in_work is None and found.all_answered:
         found.work.in_work = sum(each["in_work"] for each in found.workers.values())
     if settings.management_url:
         try:
             for queue in (found.work, found.dead_letters):
                 told = Management(settings.management_url, connection).queue(queue.name)
-                _complete(queue, told or {})
+                if told:
+                    _complete(queue, told)
         except ManagementUnavailable as error:
             found.problem = str(error)
     if before:
@@ -138,18 +139,22 @@ def _age_of_first_letter(channel: Any, found: Snapshot, before: Snapshot | None)
     return max(0.0, (found.when - when).total_seconds()) if when else None
 
 
-def _ask_workers(app: Celery, connection: Any, work: QueueState) -> dict[str, dict[str, Any]]:
-    answers = app.control.broadcast(
-        "work_queue_status",
-        reply=True,
-        timeout=ANSWER_SECONDS,
-        connection=connection,
-        # Those who are paused consume nothing, and are waited for.
-        limit=work.consumers or None,
-    )
-    told = {node: answer for each in answers or () for node, answer in each.items()}
-    return {
-        node: answer
-        for node, answer in sorted(told.items())
-        if isinstance(answer, dict) and answer.get("queue") == work.name
-    }
+def _ask_workers(app: Celery, connection: Any, found: Snapshot) -> None:
+    # As many answers as consumers are soon there, but workers of other queues of the virtual host
+    # answer too, and may be the first: then all are waited for.
+    for limit in dict.fromkeys((found.work.consumers or None, None)):
+        answers = app.control.broadcast(
+            "work_queue_status",
+            reply=True,
+            timeout=ANSWER_SECONDS,
+            connection=connection,
+            limit=limit,
+        )
+        told = {node: answer for each in answers or () for node, answer in each.items()}
+        found.workers = {
+            node: answer
+            for node, answer in sorted(told.items())
+            if isinstance(answer, dict) and answer.get("queue") == found.work.name
+        }
+        if found.all_answered:
+            return

@@ -52,12 +52,20 @@ class Snapshot:
         return self.work, self.delayed, self.dead_letters
 
     @property
-    def all_answered(self) -> bool:
-        """Whether every consumer of the work queue is one of the workers that answered.
+    def answered(self) -> int:
+        """How many workers that the broker may count as consumers have answered.
 
-        A paused one counts: a quorum queue knows its consumer until what it holds is acknowledged.
+        In a paused queue the paused ones too: a quorum queue knows a consumer until what it holds
+        is acknowledged.
         """
-        return self.work.consumers is not None and len(self.workers) >= self.work.consumers
+        is_paused = self.pause is not None
+        told = self.workers.values()
+        return sum(each["consuming"] or (is_paused and each["paused"]) for each in told)
+
+    @property
+    def all_answered(self) -> bool:
+        """Whether every consumer of the work queue is one of the workers that answered."""
+        return self.work.consumers is not None and self.answered >= self.work.consumers
 
     @property
     def taken(self) -> int:

@@ -42,7 +42,7 @@ def _of_queues(found: Snapshot) -> Iterator[tuple[str, str]]:
     if not work.consumers and not found.pause:
         yield "no consumer", f"Nothing consumes, {work.ready} messages wait: start a worker."
     if work.consumers and not found.all_answered:
-        silent = work.consumers - len(found.workers)
+        silent = work.consumers - found.answered
         text = f"{silent} of {work.consumers} consumers did not answer: a worker that hangs (on "
         text += "its host: workqueue-health), a broker in alarm (workqueue doctor), or a client "
         yield "silent", f"{text}that is not ours."

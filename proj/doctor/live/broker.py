@@ -70,8 +70,9 @@ def publish(channel: Any, queue: str, message_id: str = "doctor") -> None:
     """Publish a persistent, mandatory message to ``queue``; raises what the channel raises."""
     message = channel.prepare_message(
         b"doctor",
-        content_type="text/plain",
-        content_encoding="utf-8",
+        # No worker takes it for a task or for plain text, should it ever be replayed.
+        content_type="application/x-doctor-probe",
+        content_encoding="binary",
         headers={},
         properties={"delivery_mode": PERSISTENT_DELIVERY_MODE, "message_id": message_id},
     )
