@@ -1,6 +1,8 @@
 # What a person types in a fresh clone. Each target makes what it needs.
 
 SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+.DELETE_ON_ERROR:
 PYTHON ?= python3
 VENV ?= .venv
 BROKER ?= embedded

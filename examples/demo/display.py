@@ -27,7 +27,7 @@ folder; set CELERY_BROKER_URL=amqp://... for your RabbitMQ, or `make demo BROKER
 
   .venv/bin/celery -A proj worker -l INFO                   # start as many as you like
   .venv/bin/python -m proj.producer 'Resize photo 7...'     # a message of your own
-  .venv/bin/celery -A proj flower                           # watch it on http://localhost:5555
+  FLOWER_BASIC_AUTH=me:secret .venv/bin/celery -A proj flower   # watch it on http://localhost:5555
 """
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from celery import Celery, _state
-from flask import Flask, appcontext_popped, appcontext_pushed, current_app, has_app_context
+from flask import Flask, current_app, has_app_context
 
 from proj import plugin, settings
 from proj.errors import SettingsError
@@ -58,7 +58,9 @@ def _configuration(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return Celery's settings in ``config``, under Celery's own names."""
     mapping = config.get("CELERY") or {}
     if not isinstance(mapping, Mapping):
-        raise SettingsError([f"  CELERY: expected a mapping of settings, found {mapping!r}"])
+        raise SettingsError(
+            [f"  CELERY: expected a mapping of settings, found {type(mapping).__name__}"]
+        )
     found = {str(name).lower(): value for name, value in mapping.items()}
     for key, value in config.items():
         name = key.lower()
@@ -67,14 +69,18 @@ def _configuration(config: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _select_celery_app(*_: Any, **__: Any) -> None:
-    """Let a shared task belong to the Flask application in whose context it is called.
+def _current(local: Any) -> Any:
+    """Return the Celery app of the Flask context, else the thread's.
 
-    Without a context, it belongs to the one that was made last.
+    So a shared task belongs to the application in whose context it is called, in the thread of an
+    asynchronous view too; without a context, to the one that was made last.
     """
-    extensions = current_app.extensions if has_app_context() else {}
-    _state._set_current_app(extensions.get("celery"))  # noqa: SLF001 - set_current() cannot take none
+    in_context = current_app.extensions.get("celery") if has_app_context() else None
+    return in_context or vars(local).get("current_app")
 
 
-appcontext_pushed.connect(_select_celery_app)
-appcontext_popped.connect(_select_celery_app)
+def _set_current(local: Any, app: Any) -> None:
+    vars(local)["current_app"] = app
+
+
+_state._TLS.current_app = property(_current, _set_current)  # noqa: SLF001 - Celery has no hook for it

@@ -26,7 +26,6 @@ class OutboxRelay(bootsteps.StartStopStep):
 
     def __init__(self, parent: Any, **options: Any) -> None:
         super().__init__(parent, **options)
-        self.enabled = work_queue_settings(parent.app).outbox
         self.stopping = Event()
         self.threads: list[Thread] = []
 
