@@ -100,4 +100,5 @@ def _wrapped(label: str, text: str) -> str:
 def _print_summary(findings: list[Finding], checks: int) -> None:
     counts = Counter(each.severity for each in findings)
     told = ", ".join(f"{counts[each]} {each}" for each in SEVERITIES if counts[each])
-    click.echo(f"{len(findings)} findings: {told}." if told else f"{checks} checks found nothing.")
+    count = "1 finding" if len(findings) == 1 else f"{len(findings)} findings"
+    click.echo(f"{count}: {told}." if told else f"{checks} checks found nothing.")

@@ -33,7 +33,7 @@ def test_a_finding_is_a_block_and_the_exit_code_1() -> None:
         "@app.task(time_limit=...).\n"
         "  page:   docs/doctor.md#time-limit-missing\n"
         "\n"
-        "1 findings: 1 can delay or repeat work.\n"
+        "1 finding: 1 can delay or repeat work.\n"
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
@@ -19,7 +19,10 @@ def index(request: HttpRequest) -> HttpResponse:
 @require_POST
 def order(request: HttpRequest) -> HttpResponse:
     """Enqueue one parcel; it is accepted as the request's transaction commits, broker or not."""
-    parcel = Parcel.objects.create(address=request.POST["address"])
+    address = request.POST.get("address")
+    if not address:
+        return HttpResponseBadRequest("An address is needed.")
+    parcel = Parcel.objects.create(address=address)
     parcel.task_id = pack.delay(parcel.pk).id
     parcel.save()
     return redirect("parcel", parcel.pk)

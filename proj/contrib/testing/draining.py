@@ -38,6 +38,7 @@ def drain(app: Celery, bring_forward: Callable[[], bool], *, at_most: int) -> in
         controller = WorkController(
             app=app,
             hostname="work_queue@tests",
+            queues=list(app.amqp.queues),
             concurrency=1,
             prefetch_multiplier=1,
             disable_rate_limits=True,

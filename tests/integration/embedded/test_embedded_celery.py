@@ -124,7 +124,6 @@ def test_flower_shows_workers_and_tasks(
     app: Any, processes: Any, until: Callable[..., Any]
 ) -> None:
     """Flower lists the worker and the finished task; its broker page says plainly what it lacks."""
-    pytest.importorskip("flower")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
