@@ -1,7 +1,8 @@
 """Removes the oldest dead letters beyond an age and a number: alike on every broker.
 
 Several may do so at once: a letter goes only while enough others are ready behind it, and those
-that somebody holds do not count.
+that somebody holds do not count. One that is given back at that very moment counts, although it is
+older: then it stays in the place of one that is newer by a few. As many stay as should.
 """
 
 from __future__ import annotations

@@ -79,7 +79,8 @@ def test_a_worker_that_missed_the_broadcast_looks_for_itself(
         environment={"WORK_QUEUE_STALL_SECONDS": "1"},
         options=("--prefetch-multiplier", "3"),
     )
-    for body in ("runs" + "." * 9, "waits", "waits too"):
+    # The worker looks every five seconds: the first must not be done by then.
+    for body in ("runs" + "." * 15, "waits", "waits too"):
         broker.publish(body.encode())
     wait_until(broker.unacknowledged, lambda count: count == 3, what="three are delivered")
     wait_until(worker.received, what="the first runs")
@@ -96,7 +97,7 @@ def test_a_worker_that_missed_the_broadcast_looks_for_itself(
     worker.wait_for_log("Resumed")
     broker.wait_empty()
 
-    assert sorted(worker.done()) == ["runs" + "." * 9, "waits", "waits too"]
+    assert sorted(worker.done()) == ["runs" + "." * 15, "waits", "waits too"]
     assert "Stalled" not in worker.log()
 
 
