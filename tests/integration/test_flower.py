@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from celery import Celery
+from playwright.sync_api import Page
 
 from proj import plugin
 from tests.integration.conftest import AnyBroker, WorkerFactory
@@ -81,7 +82,14 @@ def test_each_page_shows_what_the_work_queue_does(
         show(f"/worker/{worker.node}#tab-queues", "worker", "#tab-queues.show >> text=task_queue")
         show("/tasks", "tasks", *(f"#tasks-table >> text={text}" for text in SHOWN))
         show(f"/task/{failing.id}", "task", "text=AttributeError")
-        page = show("/broker", "broker", "text=task_queue.dead_letters")
-        waiting = {name: page.inner_text(f"[id='{name}'] td:nth-child(4)") for name in QUEUES}
+        # RabbitMQ's management API counts a queue some time after it is made.
+        wait_until(
+            lambda: waiting_on(show("/broker", "broker", "text=task_queue.dead_letters")),
+            lambda waiting: waiting == {"task_queue": "0", "task_queue.dead_letters": "1"},
+            what="the broker page shows what waits in both queues",
+        )
 
-    assert waiting == {"task_queue": "0", "task_queue.dead_letters": "1"}
+
+def waiting_on(page: Page) -> dict[str, str]:
+    """Return what the broker page says to wait in each queue."""
+    return {name: page.inner_text(f"[id='{name}'] td:nth-child(4)") for name in QUEUES}
