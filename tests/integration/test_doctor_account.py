@@ -3,45 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from celery import Celery
 
 from proj.doctor.examining import examine
 from proj.doctor.fixing import fix
-from proj.doctor.live import route, workers
+from proj.doctor.live import route
 from proj.doctor.live.permissions import account_is_administrator, permission_missing
 from proj.errors import LettersUnreadable
-from tests.support.doctor_scene import app_with, looking, virtual_host
+from tests.support.doctor_scene import app_with, found, looking, virtual_host
 from tests.support.rabbitmq import RabbitMQ
 from tests.support.worker import ROOT
 
-
-@pytest.fixture(scope="module")
-def url(node: RabbitMQ) -> Iterator[str]:
-    """Give the URL of one virtual host for all tests of this file."""
-    with virtual_host(node) as own:
-        yield own
-
-
-@pytest.fixture
-def api(node: RabbitMQ) -> str:
-    """Give the URL of the management API, without an account."""
-    return f"http://127.0.0.1:{node.management_port}"
-
-
-@pytest.fixture(autouse=True)
-def no_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for no answers: no worker runs here."""
-    monkeypatch.setattr(workers, "LISTENING_SECONDS", 0.1)
-    monkeypatch.setattr(workers, "ANSWER_SECONDS", 0.1)
-
-
-def found(app: Celery, name: str) -> list[str]:
-    """Return the facts of the findings ``name``, of configuration and broker."""
-    return [each.fact for each in examine(app) if each.name == name]
+pytest_plugins = ["tests.support.doctor_fixtures"]
+pytestmark = pytest.mark.usefixtures("no_workers")
 
 
 def test_a_missing_permission_is_found(node: RabbitMQ, api: str) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import pytest
-from celery import Celery
 
 from proj.broker.channel import Channel
 from proj.doctor.examining import examine
 from proj.doctor.fixing import fix
-from proj.doctor.live import broker, workers
+from proj.doctor.live import broker
 from proj.doctor.live import reached as reaching
 from proj.doctor.live.broker import (
     broker_alarm,
@@ -23,35 +21,13 @@ from proj.doctor.live.broker import (
 from proj.doctor.live.cluster import dead_letters_dropped, node_down, room_short
 from proj.doctor.live.queue import queue_differs
 from proj.doctor.live.route import dead_letter_route_broken
-from tests.support.doctor_scene import app_with, looking, virtual_host
+from tests.support.doctor_scene import app_with, found, looking
 from tests.support.proxy import Proxy
 from tests.support.rabbitmq import RabbitMQ
 from tests.support.waiting import wait_until
 
-
-@pytest.fixture(scope="module")
-def url(node: RabbitMQ) -> Iterator[str]:
-    """Give the URL of one virtual host for all tests of this file."""
-    with virtual_host(node) as own:
-        yield own
-
-
-@pytest.fixture
-def api(node: RabbitMQ) -> str:
-    """Give the URL of the management API, without an account."""
-    return f"http://127.0.0.1:{node.management_port}"
-
-
-@pytest.fixture(autouse=True)
-def no_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for no answers: no worker runs here."""
-    monkeypatch.setattr(workers, "LISTENING_SECONDS", 0.1)
-    monkeypatch.setattr(workers, "ANSWER_SECONDS", 0.1)
-
-
-def found(app: Celery, name: str) -> list[str]:
-    """Return the facts of the findings ``name``, of configuration and broker."""
-    return [each.fact for each in examine(app) if each.name == name]
+pytest_plugins = ["tests.support.doctor_fixtures"]
+pytestmark = pytest.mark.usefixtures("no_workers")
 
 
 def test_a_sound_broker_has_no_findings(url: str) -> None:

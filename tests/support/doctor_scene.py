@@ -15,7 +15,7 @@ from proj.doctor.examining import examine
 from proj.doctor.live.reached import Reached, reach
 from tests.support.rabbitmq import RabbitMQ
 
-__all__ = ["app_with", "facts", "looking", "names", "virtual_host"]
+__all__ = ["app_with", "facts", "found", "looking", "names", "virtual_host"]
 
 FINE = {
     "broker_url": "amqps://shop:s3cret@broker.example//",
@@ -55,6 +55,11 @@ def facts(app: Celery, name: str) -> list[str]:
     """Return the facts of the findings of that name, without asking a broker."""
     _forget_shared_tasks(app)
     return [each.fact for each in examine(app, only_static=True) if each.name == name]
+
+
+def found(app: Celery, name: str) -> list[str]:
+    """Return the facts of the findings ``name``, of configuration and broker."""
+    return [each.fact for each in examine(app) if each.name == name]
 
 
 @contextmanager
