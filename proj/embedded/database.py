@@ -122,9 +122,10 @@ class Database:
         writes = durable is not None
         with self.lock:
             connection = self._open()
-            if writes:
-                self._take_turn()
             try:
+                # In the block: an exception of a signal handler must not keep the turn for ever.
+                if writes:
+                    self._take_turn()
                 if durable is not None and durable is not self._durable:
                     connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
                     self._durable = durable
@@ -170,8 +171,8 @@ class Database:
         if self.replaced or (self._identity and self._found_identity() != self._identity):
             self._give_up()
         require_usable(self.path)
-        self._take_turn()
         try:
+            self._take_turn()
             self._connection = open_connection(self.path, self._max_page_count)
         finally:
             self.locks.release(WRITER)
