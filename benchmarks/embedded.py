@@ -39,9 +39,9 @@ def make_app(kind: str) -> Any:
         made = Potatoq("embedded", broker=f"sqlite:///{file}")
         made.conf.broker_transport_options = {"durable": kind.endswith("durable")}
         return made
-    from celery import Celery  # noqa: PLC0415
+    from celery import Celery  # noqa: PLC0415  as above
 
-    from proj import plugin  # noqa: PLC0415
+    from proj import plugin  # noqa: PLC0415  as above
 
     url = f"sqlite:///{file}" if kind == "embedded" else f"sqla+sqlite:///{file}"
     made = Celery("embedded", broker=url)

@@ -22,10 +22,10 @@ from kombu import Queue
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from rounds import measure, print_machine, print_ratios  # noqa: E402
+from rounds import measure, print_machine, print_ratios  # noqa: E402 - found by the path above
 
-from proj import plugin, publish_many  # noqa: E402
-from tests.support.rabbitmq import new_rabbitmq  # noqa: E402
+from proj import plugin, publish_many  # noqa: E402 - as above
+from tests.support.rabbitmq import new_rabbitmq  # noqa: E402 - as above
 
 QUEUE = "benchmark_publishing"
 
