@@ -15,6 +15,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from amqp.exceptions import AccessRefused, PreconditionFailed
+from kombu.entity import PERSISTENT_DELIVERY_MODE
 
 from proj.dead_letters.taking import Held
 from proj.topology.declaring import dead_letter_queue_arguments
@@ -52,11 +53,12 @@ def begin(channel: Any, settings: Settings, by: str) -> Pause:
         return found
     pause = Pause(datetime.now(timezone.utc).isoformat(timespec="seconds"), by)
     body = json.dumps({"since": pause.since, "by": pause.by}).encode()
+    queue = pause_queue_name(settings.name)
     for _ in range(MESSAGES):
+        properties = {"delivery_mode": PERSISTENT_DELIVERY_MODE}
         message = channel.prepare_message(
-            body, content_type="application/json", properties={"delivery_mode": 2}
+            body, content_type="application/json", properties=properties
         )
-        queue = pause_queue_name(settings.name)
         channel.basic_publish(message, DEFAULT_EXCHANGE, queue, mandatory=True)
     return pause
 

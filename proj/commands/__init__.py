@@ -44,8 +44,8 @@ class Commands(click.Group):
         """Run the command; tell an error in one line, unless its traceback was asked for."""
         try:
             return super().invoke(ctx)
-        except (click.exceptions.Exit, click.ClickException, click.Abort):
-            raise
+        except (click.exceptions.Exit, click.ClickException, click.Abort, BrokenPipeError):
+            raise  # click's own, and a reader such as `head` that has had enough
         except Exception as error:
             if ctx.params["traceback"]:
                 raise

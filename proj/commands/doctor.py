@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 import textwrap
@@ -12,6 +11,7 @@ from itertools import groupby
 
 import click
 
+from proj.commands.options import json_option, show
 from proj.commands.text import safe
 from proj.configuration import work_queue_settings
 from proj.doctor.examining import LIVE, STATIC, examine
@@ -30,7 +30,7 @@ NARROWEST, WIDEST = 40, 110
 @click.option("--static", "only_static", is_flag=True, help="Do not ask broker and workers.")
 @click.option("--fix", "fixes", is_flag=True, help="Declare and bind what is missing, then look.")
 @click.option("--ignore", multiple=True, metavar="NAME", help="Leave out a finding; repeatable.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@json_option
 @click.pass_context
 def doctor(
     context: click.Context,
@@ -54,7 +54,7 @@ def doctor(
     findings = [each for each in examine(app, only_static=only_static) if each.name not in ignore]
     if as_json:
         shown = [{**asdict(each), "page": each.page} for each in findings]
-        click.echo(json.dumps({"fixed": fixed, "findings": shown}, indent=2))
+        show({"fixed": fixed, "findings": shown})
     else:
         if fixed:
             click.echo(f"Declared and bound: {', '.join(fixed)}.\n")
@@ -66,7 +66,8 @@ def doctor(
                 "--fix declares and binds what is missing. It changes no setting, deletes no queue "
                 "and alters none: what is left is yours, by the remedies above."
             )
-        if not only_static and not work_queue_settings(app).management_url:
+        has_management = app.connection_for_read().transport.driver_type == "amqp"
+        if has_management and not only_static and not work_queue_settings(app).management_url:
             click.echo(
                 "Not looked at, for want of work_queue_management_url: the nodes, their disk and "
                 "memory, members of queues, policies, permissions."

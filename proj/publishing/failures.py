@@ -19,7 +19,7 @@ from proj.errors import (
 )
 from proj.topology.names import DEFAULT_EXCHANGE
 
-__all__ = ["as_publish_error", "destination"]
+__all__ = ["NO_ROUTE", "as_publish_error", "destination"]
 
 DECLARE = spec.Queue.Declare
 

@@ -75,8 +75,7 @@ class SendTask:
 
     def keeper(self, name: str, option: bool | None = None) -> Any:  # noqa: FBT001 - the call's own option
         """Return the outbox's producer if an open transaction keeps this task, else None."""
-        has_outbox = self.outbox is not None and _has_outbox.get()
-        return self.outbox(name, option) if self.outbox and has_outbox else None
+        return self.outbox(name, option) if self.outbox and _has_outbox.get() else None
 
     @cached_property
     def templates(self) -> Templates:

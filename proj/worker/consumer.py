@@ -186,16 +186,6 @@ class Consumer(CeleryConsumer):
         self.receiver.dead_letter_instead(message, Reason.UNDECODABLE, exc)
         super().on_invalid_task(body, message, exc)
 
-    def _telling(self, connection: Any) -> Any:
-        """Return ``connection``, which tells that the worker lives while it waits for a broker."""
-        ensure = connection.ensure_connection
-
-        def ensure_connection(*arguments: Any, callback: Any = None, **options: Any) -> Any:
-            return ensure(*arguments, callback=self.health.turning(callback), **options)
-
-        connection.ensure_connection = ensure_connection
-        return connection
-
     def on_send_event_buffered(self) -> None:
         """Let events of tasks wait for each other; Celery sends them at every turn of its loop."""
         self._events_wait = True
@@ -205,6 +195,16 @@ class Consumer(CeleryConsumer):
         with suppress(*self.connection_errors):
             self._flush_events()
         super().stop()
+
+    def _telling(self, connection: Any) -> Any:
+        """Return ``connection``, which tells that the worker lives while it waits for a broker."""
+        ensure = connection.ensure_connection
+
+        def ensure_connection(*arguments: Any, callback: Any = None, **options: Any) -> Any:
+            return ensure(*arguments, callback=self.health.turning(callback), **options)
+
+        connection.ensure_connection = ensure_connection
+        return connection
 
     def _flush_events(self) -> None:
         if self._events_wait:

@@ -18,6 +18,7 @@ from celery.utils.log import get_logger
 from proj.dead_letters.copying import Copies
 from proj.settlement.outcome import GIVEN_BACK
 from proj.settlement.settling import copy_if_needed
+from proj.worker.pool import processes_of
 
 if TYPE_CHECKING:
     from proj.worker.stopping import Stopping
@@ -71,15 +72,11 @@ class LastResort:
 
     def _is_worth_waiting(self, consumer: Any) -> bool:
         # A pool of threads waits for its tasks without end; what it had is back on the broker.
-        return bool(self._processes(consumer)) or consumer.settler.beside.unfinished > 0
-
-    def _processes(self, consumer: Any) -> list[Any]:
-        pool = getattr(consumer.pool, "_pool", None)
-        return list(getattr(pool, "_pool", []))
+        return bool(processes_of(consumer.pool)) or consumer.settler.beside.unfinished > 0
 
     def _leave(self, consumer: Any) -> None:
         logger.warning("Stopping: the running tasks did not end in time; leaving.")
-        for process in self._processes(consumer):
+        for process in processes_of(consumer.pool):
             with suppress(OSError, AttributeError):
                 os.kill(process.pid, signal.SIGKILL)
         # What is registered with atexit is skipped.

@@ -10,7 +10,7 @@ from kombu.utils.compat import detect_environment
 
 from proj.errors import SettingsError
 
-__all__ = ["keep_processes_free", "refuse_greenlets"]
+__all__ = ["keep_processes_free", "processes_of", "refuse_greenlets"]
 
 
 def refuse_greenlets() -> None:
@@ -42,6 +42,11 @@ def keep_processes_free(controller: Any, give_up: Callable[[Any, Exception], Non
             give_up(request, error)
 
     controller._process_task = process_or_give_up  # noqa: SLF001 - as above
+
+
+def processes_of(pool: Any) -> list[Any]:
+    """Return the processes of Celery's ``pool``; other pools than prefork have none."""
+    return list(getattr(getattr(pool, "_pool", None), "_pool", ()))
 
 
 def _forget(controller: Any, request: Any) -> None:

@@ -9,6 +9,7 @@ from celery.worker import state as worker_state
 from celery.worker.control import inspect_command
 
 from proj.settlement.attempts import begun_before
+from proj.worker.pool import processes_of
 
 __all__ = ["work_queue_status"]
 
@@ -44,7 +45,7 @@ def _processes(consumer: Any) -> list[dict[str, Any]]:
         for request in list(worker_state.active_requests)
         if request.time_start is not None
     ]
-    pids = [each.pid for each in getattr(getattr(consumer.pool, "_pool", None), "_pool", ())]
+    pids = [each.pid for each in processes_of(consumer.pool)]
     idle = [pid for pid in pids if pid not in {each["pid"] for each in busy}]
     # Other pools than prefork have no processes to be told apart.
     idle = idle or [None] * (0 if pids else max(0, consumer.pool.num_processes - len(busy)))

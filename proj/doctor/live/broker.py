@@ -11,15 +11,13 @@ from kombu.entity import PERSISTENT_DELIVERY_MODE
 from proj.broker import deadline
 from proj.broker.channel import Returned
 from proj.doctor.live.reached import Reached
+from proj.publishing.failures import NO_ROUTE
 
 __all__ = ["private_name", "publish"]
 
 OLDEST = (3, 10)
 
 ANSWER_SECONDS = 5.0
-
-NO_ROUTE = 312
-"""AMQP's reply code of a message that no queue took, as the embedded broker tells it."""
 
 
 def version_unsupported(reached: Reached) -> str | None:
