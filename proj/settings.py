@@ -181,12 +181,10 @@ def _shown(value: Any) -> Any:
     return f"**@{value.rpartition('@')[2]}" if isinstance(value, str) and "@" in value else value
 
 
-def _management_url(value: Any) -> str | None:
-    if value is None or value == "":
-        return None
+def _management_url(value: Any) -> str:
     parts = urlsplit(value) if isinstance(value, str) else None
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("http://user:password@host:15672, or None")
+        raise ValueError("http://user:password@host:15672")
     return str(value)
 
 
@@ -229,5 +227,5 @@ CHECKS: Mapping[str, Check] = {
     "count": _count,
     "count or none": _or_none(_count),
     "flag": _flag,
-    "management url": _management_url,
+    "management url": _or_none(_management_url),
 }

@@ -78,7 +78,7 @@ class Channel(pyamqp.Channel):
             self._write((0, exchange, routing_key, mandatory, immediate), msg)
             published = self._confirms.published(exchange, routing_key, msg.properties)
             if awaited:
-                self._wait_for_answer(published)
+                self.wait_for(published)
 
     def send_all(self, messages: Iterable[tuple[Any, str, str, bool]]) -> Iterator[Published]:
         """Write messages (each with exchange, routing key, ``mandatory``), and yield each of them.
@@ -100,7 +100,29 @@ class Channel(pyamqp.Channel):
 
     def wait_for(self, published: Published) -> None:
         """Return once the broker holds what was sent; raises as :meth:`basic_publish`."""
-        self._wait_for_answer(published)
+        confirms = self._confirms
+        try:
+            while published.answer is None:
+                self._connection().drain_events()
+        except ChannelError as error:
+            # The broker closed the channel, and does not hold what it had not answered. It was
+            # because of this message if that was the only one, else it is worth another try.
+            if len(confirms) > 1:
+                raise RecoverableConnectionError(str(error)) from error
+            raise
+        except TimeoutError as error:
+            blocked = self.connection.blocked_because
+            told = f"it takes no messages, being {blocked}" if blocked else "no answer in time"
+            raise Unconfirmed(told) from error
+        except (OSError, exceptions.ConnectionError) as error:
+            raise Unconfirmed(str(error)) from error
+        except BaseException:
+            # Such as a time limit's signal: half a frame may be read.
+            self._drop_connection()
+            raise
+        failure = failure_of(published, self.connection.client)
+        if failure is not None:
+            raise failure
 
     def read_answers(self) -> None:
         """Wait for the broker and take in what it has answered.
@@ -175,31 +197,6 @@ class Channel(pyamqp.Channel):
                 to = destination_of(msg.properties.get("correlation_id"), *arguments[1:3])
                 raise Unwritable(client.as_uri(), str(error), **to) from error
             raise
-
-    def _wait_for_answer(self, published: Published) -> None:
-        confirms = self._confirms
-        try:
-            while published.answer is None:
-                self._connection().drain_events()
-        except ChannelError as error:
-            # The broker closed the channel, and does not hold what it had not answered. It was
-            # because of this message if that was the only one, else it is worth another try.
-            if len(confirms) > 1:
-                raise RecoverableConnectionError(str(error)) from error
-            raise
-        except TimeoutError as error:
-            blocked = self.connection.blocked_because
-            told = f"it takes no messages, being {blocked}" if blocked else "no answer in time"
-            raise Unconfirmed(told) from error
-        except (OSError, exceptions.ConnectionError) as error:
-            raise Unconfirmed(str(error)) from error
-        except BaseException:
-            # Such as a time limit's signal: half a frame may be read.
-            self._drop_connection()
-            raise
-        failure = failure_of(published, self.connection.client)
-        if failure is not None:
-            raise failure
 
     def _connection(self) -> Any:
         connection = self.connection
