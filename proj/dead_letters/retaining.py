@@ -1,15 +1,17 @@
 """Removes the oldest dead letters beyond an age and a number: alike on every broker.
 
-Several may do so at once: a letter goes only while enough others are ready behind it, and those
-that somebody holds do not count. One that is given back at that very moment counts, although it is
-older: then it stays in the place of one that is newer by a few. As many stay as should.
+Of several that would, one does so at a time: a letter that another gave back at that very moment
+would count as one behind, although it is older. A letter goes only while enough others are ready
+behind it; those that somebody looks at do not count.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from amqp.exceptions import ResourceLocked
 
 from proj.dead_letters.entry import DeadLetter
 from proj.dead_letters.taking import holding
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from celery import Celery
 
 __all__ = ["remove_old"]
+
+LONGEST_OF_NAME = 59
+"""So many characters of four bytes, and the prefix, fit into AMQP's 255 bytes."""
 
 
 def remove_old(
@@ -31,10 +36,13 @@ def remove_old(
     """Remove up to ``at_most`` letters that are too old or too many; tell each to ``on_removed``.
 
     Returns in how many seconds the oldest one that stays is too old, None if nobody knows. A letter
-    of unknown time is removed by number only. Raises as :func:`proj.dead_letters.browse`.
+    of unknown time is removed by number only. Where another removes now, nothing is done. Raises as
+    :func:`proj.dead_letters.browse`.
     """
     removed = 0
     with holding(app, slowly=True) as held:
+        if not _is_alone(held.channel, held.queue):
+            return None
         if keep_seconds is None and held.count <= (keep_count or 0):
             return None
         for tag, entry in held:
@@ -51,6 +59,19 @@ def remove_old(
             if removed >= at_most:
                 return 0.0
     return None
+
+
+def _is_alone(channel: Any, queue: str) -> bool:
+    """Return whether nobody else removes letters of ``queue``, until this connection ends."""
+    # A queue that is exclusive to a connection is what AMQP has for a lock. As the queues in which
+    # workers take events: least permissions name celeryev.*
+    lock = f"celeryev.retention.{queue[:LONGEST_OF_NAME]}"
+    arguments = {"x-queue-type": "classic"}  # no other type is exclusive
+    try:
+        channel.connection.client.channel().queue_declare(lock, exclusive=True, arguments=arguments)
+    except ResourceLocked:
+        return False
+    return True
 
 
 def _seconds_left(entry: DeadLetter, keep_seconds: float | None) -> float | None:
