@@ -7,8 +7,9 @@ from datetime import datetime, timezone
 
 from proj.dead_letters.browsing import browse
 from proj.dead_letters.entry import DeadLetter
+from proj.dead_letters.letter import WHEN
 from proj.dead_letters.retaining import remove_old
-from tests.support.dead_letters import DIED, app_of, put_letters
+from tests.support.dead_letters import DIED, app_of, put_letter, put_letters
 from tests.support.settlement_scene import Scene
 from tests.support.waiting import wait_until
 
@@ -70,6 +71,17 @@ def test_what_is_too_old_goes_and_the_next_one_is_known(any_scene: Scene) -> Non
     assert left <= 1
     assert again == []
     assert ids_of(any_scene) == ids[4:]
+
+
+def test_a_letter_from_the_end_of_time_is_kept(any_scene: Scene) -> None:
+    """No later time can be told than its own; it is too old in as many seconds as it says."""
+    put_letter(any_scene, "a-letter", headers={WHEN: "9999-12-31T23:59:59"})
+
+    removed, left = remove(any_scene, keep_seconds=86_400)
+
+    assert removed == []
+    assert left is not None
+    assert left > 86_400
 
 
 def test_a_worker_does_it_and_tells(any_scene: Scene) -> None:
