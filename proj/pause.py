@@ -45,6 +45,9 @@ class Pause:
     """ISO 8601, UTC; None where it cannot be read now."""
     by: str | None
 
+    def __str__(self) -> str:
+        return f"since {self.since or '?'} by {self.by or '?'}"
+
 
 def begin(channel: Any, settings: Settings, by: str) -> Pause:
     """Pause the queue, on any Kombu ``channel``; one that is paused already stays as it is."""

@@ -78,6 +78,9 @@ class ErrorDetails:
             message = "(its message cannot be shown)"
         return cls(_type_name(type(error)), message, traceback)
 
+    def __str__(self) -> str:
+        return ": ".join(each for each in (self.exception, self.message) if each)
+
 
 NO_ERROR = ErrorDetails()
 

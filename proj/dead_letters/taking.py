@@ -9,12 +9,12 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from amqp import spec
-from amqp.exceptions import NotFound
 
-from proj.broker import deadline
+from proj.broker.asking import channel_of
 from proj.configuration import work_queue_settings
 from proj.dead_letters.decoding import tolerate
 from proj.dead_letters.entry import DeadLetter, read_message
@@ -24,7 +24,7 @@ from proj.topology.names import dead_letter_queue_name
 if TYPE_CHECKING:
     from celery import Celery
 
-__all__ = ["Held", "connected", "holding"]
+__all__ = ["Held", "connected", "holding", "oldest_in"]
 
 PREFETCH = 65_535
 """AMQP's largest; with none given, a quorum queue stops at 2,000 unacknowledged messages."""
@@ -37,8 +37,6 @@ PATIENCE = 10
 
 RETURN_SECONDS = 30.0
 """How long it is waited for messages that were given back to be there again."""
-
-CONNECT_SECONDS = 10.0
 
 POLL_SECONDS = 0.01
 
@@ -154,14 +152,17 @@ def connected(app: Celery) -> Iterator[tuple[Any, str]]:
     lost meanwhile.
     """
     queue = dead_letter_queue_name(work_queue_settings(app).name)
-    connection = tolerate(app.connection_for_read())
-    broker = connection.as_uri()
+    unreadable = partial(LettersUnreadable, queue)
+    with channel_of(tolerate(app.connection_for_read()), unreadable) as channel:
+        yield channel, queue
+
+
+def oldest_in(channel: Any, queue: str) -> DeadLetter | None:
+    """Return the letter at the head of ``queue``, where it stays; None if there is none."""
+    if hasattr(channel, "browse"):
+        return next(map(read_message, channel.browse(queue)), None)
+    held = Held(channel, queue, slowly=True)
     try:
-        with connection:
-            with deadline.within(CONNECT_SECONDS):
-                channel = connection.channel()
-            yield channel, queue
-    except NotFound as error:
-        raise LettersUnreadable(queue, broker, "there is no such queue") from error
-    except (*connection.connection_errors, *connection.channel_errors) as error:
-        raise LettersUnreadable(queue, broker, str(error)) from error
+        return next((entry for _, entry in held), None)
+    finally:
+        held.give_back()

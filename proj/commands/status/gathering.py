@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from amqp.exceptions import NotFound
 
 from proj import pause
-from proj.broker.management import Management
-from proj.commands.broker import asked
+from proj.broker import deadline
+from proj.broker.asking import channel_of
+from proj.broker.management import Management, limits_of
 from proj.commands.status.snapshot import QueueState, Snapshot
 from proj.configuration import work_queue_settings
-from proj.dead_letters.entry import read_message
-from proj.dead_letters.taking import Held
-from proj.errors import ManagementUnavailable
+from proj.dead_letters.taking import oldest_in
+from proj.errors import BrokerSilent, ManagementUnavailable
 from proj.topology.names import DELAY_LEVELS, dead_letter_queue_name
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["gather", "with_rates"]
 
 ANSWER_SECONDS = 1.0
+
+ASK_SECONDS = 10.0
+"""How long all that is asked of the broker may take."""
 
 
 def gather(app: Celery, before: Snapshot | None = None) -> Snapshot:
@@ -40,7 +43,7 @@ def gather(app: Celery, before: Snapshot | None = None) -> Snapshot:
         delayed=QueueState("delayed"),
         dead_letters=QueueState(dead_letter_queue_name(settings.name)),
     )
-    with asked(app) as channel:
+    with channel_of(connection, BrokerSilent) as channel, deadline.within(ASK_SECONDS):
         _count(channel, found.work)
         _count(channel, found.dead_letters)
         _count_delayed(channel, found)
@@ -52,11 +55,10 @@ def gather(app: Celery, before: Snapshot | None = None) -> Snapshot:
     if found.work.in_work is None and found.all_answered:
         found.work.in_work = sum(each["in_work"] for each in found.workers.values())
     if settings.management_url:
+        api = Management(settings.management_url, connection)
         try:
             for queue in (found.work, found.dead_letters):
-                told = Management(settings.management_url, connection).queue(queue.name)
-                if told:
-                    _complete(queue, told)
+                _complete(queue, api.queue(queue.name))
         except ManagementUnavailable as error:
             found.problem = str(error)
     if before:
@@ -69,16 +71,15 @@ def with_rates(before: Snapshot, now: Snapshot) -> None:
     seconds = (now.when - before.when).total_seconds()
     now.dead_letters_grown = (now.dead_letters.ready or 0) - (before.dead_letters.ready or 0)
     same = before.workers.keys() == now.workers.keys() and now.taken >= before.taken
-    ready = (before.work.ready, now.work.ready)
-    if not (same and now.all_answered and seconds > 0) or None in ready:
+    was_ready, ready = before.work.ready, now.work.ready
+    if was_ready is None or ready is None or not (same and now.all_answered and seconds > 0):
         return
     taken = now.taken - before.taken
-    grown = (now.work.ready or 0) - (before.work.ready or 0)
     if now.work.out_per_second is None:
         now.work.out_per_second = taken / seconds
     if now.work.in_per_second is None:
         # What runs again after its worker was lost goes back without having come in.
-        now.work.in_per_second = max(0.0, (taken + grown) / seconds)
+        now.work.in_per_second = max(0.0, (taken + ready - was_ready) / seconds)
 
 
 def _count(channel: Any, queue: QueueState) -> None:
@@ -87,28 +88,28 @@ def _count(channel: Any, queue: QueueState) -> None:
     except NotFound:
         return
     queue.ready, queue.consumers = declared.message_count, declared.consumer_count
-    state_of = getattr(channel, "state_of", None)
-    if state_of:
-        queue.in_work, published = state_of(queue.name)
+    if hasattr(channel, "state_of"):
+        queue.in_work, published = channel.state_of(queue.name)
         if queue.ready and published:
             queue.oldest_seconds = max(0.0, time.time() - published)
 
 
-def _complete(queue: QueueState, told: dict[str, Any]) -> None:
+def _complete(queue: QueueState, told: dict[str, Any] | None) -> None:
+    if not told:
+        return
     queue.in_work = told.get("messages_unacknowledged", queue.in_work)
     stats = told.get("message_stats", {})
     queue.in_per_second = stats.get("publish_details", {}).get("rate", 0.0)
     queue.out_per_second = stats.get("ack_details", {}).get("rate", 0.0)
     if told.get("head_message_timestamp"):
         queue.oldest_seconds = max(0.0, time.time() - told["head_message_timestamp"])
-    limits = {**(told.get("effective_policy_definition") or {}), **told.get("arguments", {})}
-    queue.most = limits.get("x-max-length", limits.get("max-length"))
+    queue.most = limits_of(told).get("max-length")
 
 
 def _count_delayed(channel: Any, found: Snapshot) -> None:
     if hasattr(channel, "delayed_count"):
-        ready = found.work.ready
-        found.delayed.ready = None if ready is None else channel.delayed_count(found.work.name)
+        if found.work.ready is not None:
+            found.delayed.ready = channel.delayed_count(found.work.name)
         return
     # Shared by all work queues of the virtual host.
     found.delayed.name = "delayed, any queue"
@@ -121,20 +122,13 @@ def _count_delayed(channel: Any, found: Snapshot) -> None:
 
 
 def _age_of_first_letter(channel: Any, found: Snapshot, before: Snapshot | None) -> float | None:
-    ready, seen = found.dead_letters.ready, before and before.dead_letters
-    if not ready:
+    letters, seen = found.dead_letters, before and before.dead_letters
+    if not letters.ready:
         return None
-    if before and seen and seen.oldest_seconds is not None and ready >= (seen.ready or 0):
+    if before and seen and seen.oldest_seconds is not None and letters.ready >= (seen.ready or 0):
         # Taken once: on RabbitMQ 3.10 a quorum queue counts each look.
         return seen.oldest_seconds + (found.when - before.when).total_seconds()
-    if hasattr(channel, "browse"):
-        first = next(map(read_message, channel.browse(found.dead_letters.name)), None)
-    else:
-        held = Held(channel, found.dead_letters.name, slowly=True)
-        try:
-            _, first = next(iter(held), (0, None))
-        finally:
-            held.give_back()
+    first = oldest_in(channel, letters.name)
     when = first.letter.when if first else None
     return max(0.0, (found.when - when).total_seconds()) if when else None
 
@@ -150,10 +144,10 @@ def _ask_workers(app: Celery, connection: Any, found: Snapshot) -> None:
             connection=connection,
             limit=limit,
         )
-        told = {node: answer for each in answers or () for node, answer in each.items()}
+        told = sorted((node, answer) for each in answers or () for node, answer in each.items())
         found.workers = {
             node: answer
-            for node, answer in sorted(told.items())
+            for node, answer in told
             if isinstance(answer, dict) and answer.get("queue") == found.work.name
         }
         if found.all_answered:
