@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from celery import Celery
 from celery.app.routes import MapRoute
 from kombu.utils.url import parse_url
 
@@ -13,9 +14,6 @@ from proj.broker.connection import TRANSPORTS, unusable
 from proj.configuration import work_queue_settings
 from proj.doctor.finding import listed
 from proj.publishing.amqp import AMQP
-
-if TYPE_CHECKING:
-    from celery import Celery
 
 __all__ = ["Examined"]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from amqp.exceptions import AccessRefused, ChannelError, NotAllowed
+from celery import Celery
 
 from proj.doctor.examined import Examined
 from proj.doctor.finding import SEVERITIES, Facts, Finding, catalogue, finding
@@ -17,9 +18,6 @@ from proj.doctor.static.queues import limits, queues
 from proj.doctor.static.security import security
 from proj.doctor.static.tasks import tasks
 from proj.errors import LettersUnreadable, ManagementUnavailable
-
-if TYPE_CHECKING:
-    from celery import Celery
 
 __all__ = ["LIVE", "STATIC", "examine"]
 

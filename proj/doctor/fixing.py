@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+
+from celery import Celery
 
 from proj.doctor.examined import Examined
 from proj.doctor.live.queue import queue_missing
@@ -11,9 +12,6 @@ from proj.doctor.live.reached import Reached, reach
 from proj.doctor.live.route import delays_undeclared
 from proj.errors import WorkQueueError
 from proj.topology import declaring, delays
-
-if TYPE_CHECKING:
-    from celery import Celery
 
 __all__ = ["fix"]
 

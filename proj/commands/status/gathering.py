@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from amqp.exceptions import NotFound
+from celery import Celery
 
 from proj import pause
 from proj.broker import deadline
@@ -14,12 +15,9 @@ from proj.broker.asking import channel_of
 from proj.broker.management import Management, limits_of
 from proj.commands.status.snapshot import QueueState, Snapshot
 from proj.configuration import work_queue_settings
-from proj.dead_letters.taking import oldest_in
+from proj.dead_letters.taking import letters_in
 from proj.errors import BrokerSilent, ManagementUnavailable
 from proj.topology.names import DELAY_LEVELS, dead_letter_queue_name
-
-if TYPE_CHECKING:
-    from celery import Celery
 
 __all__ = ["gather", "with_rates"]
 
@@ -27,6 +25,10 @@ ANSWER_SECONDS = 1.0
 
 ASK_SECONDS = 10.0
 """How long all that is asked of the broker may take."""
+
+
+MOST_LETTERS = 1_000
+"""Looking for the oldest dead letter holds them all for a moment: more are left in peace."""
 
 
 def gather(app: Celery, before: Snapshot | None = None) -> Snapshot:
@@ -50,7 +52,7 @@ def gather(app: Celery, before: Snapshot | None = None) -> Snapshot:
         if found.work.ready is not None:
             # Else no worker has been here, and a look declares nothing.
             found.pause = pause.current(channel, settings, before.pause if before else None)
-        found.dead_letters.oldest_seconds = _age_of_first_letter(channel, found, before)
+        found.dead_letters.oldest_seconds = _age_of_oldest_letter(channel, found, before)
         _ask_workers(app, channel.connection.client, found)
     if found.work.in_work is None and found.all_answered:
         found.work.in_work = sum(each["in_work"] for each in found.workers.values())
@@ -121,16 +123,18 @@ def _count_delayed(channel: Any, found: Snapshot) -> None:
         found.delayed.ready = 0  # they are declared with the first delayed task or worker
 
 
-def _age_of_first_letter(channel: Any, found: Snapshot, before: Snapshot | None) -> float | None:
+def _age_of_oldest_letter(channel: Any, found: Snapshot, before: Snapshot | None) -> float | None:
     letters, seen = found.dead_letters, before and before.dead_letters
     if not letters.ready:
         return None
     if before and seen and seen.oldest_seconds is not None and letters.ready >= (seen.ready or 0):
         # Taken once: on RabbitMQ 3.10 a quorum queue counts each look.
         return seen.oldest_seconds + (found.when - before.when).total_seconds()
-    first = oldest_in(channel, letters.name)
-    when = first.letter.when if first else None
-    return max(0.0, (found.when - when).total_seconds()) if when else None
+    if letters.ready > MOST_LETTERS and not hasattr(channel, "browse"):
+        return None
+    # All of them: what a quorum queue was given back may stand behind younger ones.
+    died = [each.letter.when for each in letters_in(channel, letters.name) if each.letter.when]
+    return max(0.0, (found.when - min(died)).total_seconds()) if died else None
 
 
 def _ask_workers(app: Celery, connection: Any, found: Snapshot) -> None:
