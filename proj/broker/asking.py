@@ -9,10 +9,23 @@ from typing import Any
 from amqp.exceptions import NotFound
 
 from proj.broker import deadline
+from proj.errors import BrokerSilent
 
-__all__ = ["channel_of"]
+__all__ = ["asked", "channel_of"]
 
 CONNECT_SECONDS = 5.0
+
+ASK_SECONDS = 10.0
+
+
+@contextmanager
+def asked(connection: Any) -> Iterator[Any]:
+    """Give a channel of ``connection`` (Kombu's); all of the block ends within its deadline.
+
+    Raises :class:`proj.errors.BrokerSilent`, as :func:`channel_of`.
+    """
+    with channel_of(connection, BrokerSilent) as channel, deadline.within(ASK_SECONDS):
+        yield channel
 
 
 @contextmanager

@@ -57,10 +57,7 @@ def doctor(app: Celery, *, only_static: bool, fixes: bool, ignore: tuple[str, ..
     lines = [f"Declared and bound: {', '.join(fixed)}.\n"] if fixed else []
     for name, alike in groupby(findings, lambda each: each.name):
         lines += _block(name, list(alike))
-    counts = Counter(each.severity for each in findings)
-    told = ", ".join(f"{counts[each]} {each}" for each in SEVERITIES if counts[each])
-    count = f"{len(findings)} finding{'s' if len(findings) > 1 else ''}"
-    lines.append(f"{count}: {told}." if findings else "Nothing found.")
+    lines.append(_summary(findings))
     if fixes and findings:
         lines.append(UNFIXED)
     examined = Examined(app)
@@ -87,6 +84,13 @@ def _block(name: str, alike: list[Finding]) -> Iterator[str]:
             break_long_words=False,
         )
     yield ""
+
+
+def _summary(findings: list[Finding]) -> str:
+    counts = Counter(each.severity for each in findings)
+    told = ", ".join(f"{counts[each]} {each}" for each in SEVERITIES if counts[each])
+    count = "1 finding" if len(findings) == 1 else f"{len(findings)} findings"
+    return f"{count}: {told}." if findings else "Nothing found."
 
 
 def _width() -> int:

@@ -8,10 +8,9 @@ import click
 from celery import Celery
 
 from proj import pause as pauses
-from proj.broker.asking import channel_of
+from proj.broker.asking import asked
 from proj.commands.answering import Answer, command
 from proj.configuration import work_queue_settings
-from proj.errors import BrokerSilent
 from proj.pause import Pause, whoever_runs_this
 from proj.worker.pausing import LOOK_SECONDS
 
@@ -28,7 +27,7 @@ def pause(app: Celery, *, by: str | None) -> Answer:
     Running tasks finish, and publishing goes on. The pause is kept on the broker.
     """
     settings = work_queue_settings(app)
-    with channel_of(app.connection_for_read(), BrokerSilent) as channel:
+    with asked(app.connection_for_read()) as channel:
         was = pauses.current(channel, settings)
         now = pauses.begin(channel, settings, by or whoever_runs_this())
         verb = "was paused already" if was else "is paused"
@@ -40,7 +39,7 @@ def pause(app: Celery, *, by: str | None) -> Answer:
 def resume(app: Celery) -> Answer:
     """End the pause of the work queue: every worker takes messages again."""
     settings = work_queue_settings(app)
-    with channel_of(app.connection_for_read(), BrokerSilent) as channel:
+    with asked(app.connection_for_read()) as channel:
         was = pauses.end(channel, settings)
         told = f"{settings.name} goes on; it was paused {was}."
         if was is None:
@@ -59,10 +58,11 @@ def _told(app: Celery, channel: Any, found: Pause | None, told: str, **shown: An
         timeout=ANSWER_SECONDS,
         connection=channel.connection.client,
     )
-    obeyed = [node for each in answers or () for node, told in each.items() if "ok" in (told or ())]
-    workers = ", ".join(sorted(obeyed))
+    told_by = [(node, answer) for each in answers or () for node, answer in each.items()]
+    obeyed = sorted(node for node, answer in told_by if "ok" in (answer or ()))
+    workers = ", ".join(obeyed)
     who = f"Obeyed by {workers}; any other worker" if workers else "Any worker"
     lines = [told, f"{who} that runs obeys within {LOOK_SECONDS:.0f} s, or as it starts."]
     if found:
         lines.append("What runs goes on. Next: workqueue status, workqueue resume")
-    return Answer({"queue": queue, **shown, "workers": sorted(obeyed)}, "\n".join(lines))
+    return Answer({"queue": queue, **shown, "workers": obeyed}, "\n".join(lines))

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import time
 from datetime import datetime, timezone
+from itertools import islice
 from typing import Any
 
 from amqp.exceptions import NotFound
 from celery import Celery
 
 from proj import pause
-from proj.broker import deadline
-from proj.broker.asking import channel_of
+from proj.broker.asking import asked
 from proj.broker.management import Management, limits_of
 from proj.commands.status.snapshot import QueueState, Snapshot
 from proj.configuration import work_queue_settings
 from proj.dead_letters.taking import letters_in
-from proj.errors import BrokerSilent, ManagementUnavailable
+from proj.errors import ManagementUnavailable
 from proj.topology.names import DELAY_LEVELS, dead_letter_queue_name
 
 __all__ = ["gather", "with_rates"]
 
 ANSWER_SECONDS = 1.0
-
-ASK_SECONDS = 10.0
-"""How long all that is asked of the broker may take."""
 
 
 MOST_LETTERS = 1_000
@@ -45,7 +42,7 @@ def gather(app: Celery, before: Snapshot | None = None) -> Snapshot:
         delayed=QueueState("delayed"),
         dead_letters=QueueState(dead_letter_queue_name(settings.name)),
     )
-    with channel_of(connection, BrokerSilent) as channel, deadline.within(ASK_SECONDS):
+    with asked(connection) as channel:
         _count(channel, found.work)
         _count(channel, found.dead_letters)
         _count_delayed(channel, found)
@@ -133,7 +130,8 @@ def _age_of_oldest_letter(channel: Any, found: Snapshot, before: Snapshot | None
     if letters.ready > MOST_LETTERS and not hasattr(channel, "browse"):
         return None
     # All of them: what a quorum queue was given back may stand behind younger ones.
-    died = [each.letter.when for each in letters_in(channel, letters.name) if each.letter.when]
+    looked_at = islice(letters_in(channel, letters.name), MOST_LETTERS)
+    died = [each.letter.when for each in looked_at if each.letter.when]
     return max(0.0, (found.when - min(died)).total_seconds()) if died else None
 
 
