@@ -146,10 +146,10 @@ def _ask_workers(app: Celery, connection: Any, found: Snapshot) -> None:
             connection=connection,
             limit=limit,
         )
-        told = sorted((node, answer) for each in answers or () for node, answer in each.items())
+        told = {node: answer for each in answers or () for node, answer in each.items()}
         found.workers = {
             node: answer
-            for node, answer in told
+            for node, answer in sorted(told.items())
             if isinstance(answer, dict) and answer.get("queue") == found.work.name
         }
         if found.all_answered:
