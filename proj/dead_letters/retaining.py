@@ -1,8 +1,8 @@
 """Removes the oldest dead letters beyond an age and a number: alike on every broker.
 
-The time of death decides, not the place: a quorum queue without a delivery limit puts what is given
-back behind the others (https://www.rabbitmq.com/docs/quorum-queues#repeated-requeues). A letter
-goes by number only while so many younger ones are held here, whoever else looks or removes.
+The time of death decides, not the place: what is given back to a quorum queue without a delivery
+limit stands behind the others on RabbitMQ 3.10, and in its place on 4.3. A letter goes by number
+only while so many younger ones are held here, whoever else looks or removes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Holds the messages of the dead-letter queue for a moment; what is not removed goes back.
 
-It goes back in its order; on a quorum queue without a delivery limit, behind what came meanwhile.
+It goes back in its order; in a quorum queue of RabbitMQ 3.10, behind what nobody held.
 While a message is held nobody else gets it.
 """
 

@@ -62,7 +62,7 @@ def test_several_workers_at_once_remove_no_letter_too_many(any_scene: Scene) -> 
 
 
 def test_the_oldest_go_wherever_they_stand(any_scene: Scene) -> None:
-    """A quorum queue has what was looked at behind the others; the time of death is what counts."""
+    """RabbitMQ 3.10 puts what was looked at behind the others; the time of death is what counts."""
     for seconds in (300, 0, 400, 100, 200):
         put_letter(any_scene, f"died-{seconds}", died_after_seconds=seconds)
     age_of_third = (datetime.now(timezone.utc) - DIED).total_seconds() - 200
