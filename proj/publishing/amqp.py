@@ -17,6 +17,7 @@ from proj.publishing.pool import drop_after_fork, producers
 from proj.publishing.producer import Producer
 from proj.publishing.task_message import Composer
 from proj.settings import PREFIX, Settings
+from proj.topology.delays import DELAYED_UNTIL
 
 __all__ = ["AMQP"]
 
@@ -25,7 +26,14 @@ OF_QUEUE = ("name", "ownership", "type")
 KEYS = tuple(PREFIX + name for name in (*OF_QUEUE, "publish_deadline_seconds"))
 """The settings that a producer uses."""
 
-HISTORY = ("x-attempts", "x-dead-letter-", "x-death", "x-first-death-", "x-last-death-")
+HISTORY = (
+    DELAYED_UNTIL,
+    "x-attempts",
+    "x-dead-letter-",
+    "x-death",
+    "x-first-death-",
+    "x-last-death-",
+)
 """What headers tell of one message's past; a retry is a new message, and Celery copies them."""
 
 

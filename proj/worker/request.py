@@ -20,6 +20,7 @@ from proj.dead_letters.reasons import Reason
 from proj.settlement.attempts import begun_before
 from proj.settlement.decision import Action
 from proj.settlement.outcome import DONE, GIVEN_BACK, Ending, Outcome, failed, try_again
+from proj.topology.delays import DELAYED_UNTIL
 from proj.worker.failing import record_failure
 from proj.worker.outcomes import error_of, outcome_of
 from proj.worker.validating import problem_of
@@ -54,6 +55,8 @@ class SettledRequest(Request):
         if begun_before(message.headers, redelivered=False):
             # A copy stands for the message that was given back: to the task it is the same one.
             self.delivery_info["redelivered"] = True
+        if DELAYED_UNTIL in message.headers:
+            self.request_dict["eta"] = message.headers[DELAYED_UNTIL]
         self.settler.unsettled.add(self)
 
     def acknowledge(self) -> None:
