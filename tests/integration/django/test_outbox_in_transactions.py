@@ -22,7 +22,7 @@ def test_a_task_lives_and_dies_with_its_transaction(
 
     said = project.manage("test", "tests.support.django_site.shop")
 
-    assert "Ran 24 tests" in said
+    assert "Ran 25 tests" in said
 
 
 def test_the_migrations_are_those_of_the_model(tmp_path: Path) -> None:
