@@ -66,19 +66,19 @@ def test_a_failure_is_kept_with_all_that_explains_it_and_its_result_is_failure(
 
 @pytest.mark.parametrize(
     ("task", "reason", "runs"),
-    [
+    [  # own_machine: another one in the list asks the same of the broker
         ("too_long", Reason.TIME_LIMIT, 1),
-        ("too_long_softly", Reason.TIME_LIMIT, 1),
+        pytest.param("too_long_softly", Reason.TIME_LIMIT, 1, marks=pytest.mark.own_machine),
         ("refuse", Reason.REJECTED, 1),
-        ("two_arguments", Reason.INVALID_ARGUMENTS, 0),
+        pytest.param("two_arguments", Reason.INVALID_ARGUMENTS, 0, marks=pytest.mark.own_machine),
         ("retry", Reason.FAILED, 3),
-        ("out_of_memory", Reason.FAILED, 1),
-        ("fail_early", Reason.FAILED, 1),
+        pytest.param("out_of_memory", Reason.FAILED, 1, marks=pytest.mark.own_machine),
+        pytest.param("fail_early", Reason.FAILED, 1, marks=pytest.mark.own_machine),
         ("ask_again", Reason.ATTEMPTS_EXHAUSTED, 5),
         ("kill_process", Reason.ATTEMPTS_EXHAUSTED, 5),
         ("kill_process_twice", Reason.ATTEMPTS_EXHAUSTED, 2),
-        ("segfault", Reason.ATTEMPTS_EXHAUSTED, 5),
-        ("exit_process", Reason.ATTEMPTS_EXHAUSTED, 5),
+        pytest.param("segfault", Reason.ATTEMPTS_EXHAUSTED, 5, marks=pytest.mark.own_machine),
+        pytest.param("exit_process", Reason.ATTEMPTS_EXHAUSTED, 5, marks=pytest.mark.own_machine),
     ],
 )
 def test_a_task_that_will_not_end_well_is_one_letter_with_its_reason(
