@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from amqp.exceptions import ChannelError, MessageNacked
 
@@ -23,8 +22,7 @@ RETURNED, NO_ROUTE = (60, 50), 312  # as AMQP numbers them
 TRANSIENT = 1
 
 
-@dataclass(frozen=True)
-class Publication:
+class Publication(NamedTuple):
     """One message and where it goes."""
 
     message: PreparedMessage
