@@ -11,10 +11,13 @@ from typing import Any
 import kombu
 from celery import Celery
 
+from proj.broker.message import Message, Outline
 from proj.publishing.producer import DefaultExchange
 from proj.publishing.task_message import TaskMessage
 
 __all__ = ["Encoder", "Preparing"]
+
+VARYING_HEADERS = ("id", "root_id", "argsrepr", "kwargsrepr", "origin")
 
 Prepared = tuple[Any, str, str, bool]
 """The channel's message, its exchange, its routing key, and whether it is mandatory."""
@@ -57,6 +60,7 @@ class Preparing:
         _, *constant, _, self._properties = kombus.described
         self._constant = tuple(constant)
         self._encoding = constant[-1]
+        self._outline = Outline(model.options["headers"], VARYING_HEADERS)
 
     def __call__(self, channel: Any, message: TaskMessage) -> Prepared:
         """Return what Kombu would make of a message like the model."""
@@ -71,6 +75,8 @@ class Preparing:
             body = body.encode(self._encoding)
         headers = options["headers"]
         prepared = channel.prepare_message(body, *self._constant, headers, properties)
+        if isinstance(prepared, Message):
+            prepared.outline = self._outline
         return prepared, *self._where
 
 
