@@ -40,6 +40,8 @@ class Message(amqp.Message):
             elif kind == "F" and value:
                 table = self.outline.fill(value) if self.outline else _encode_all(value)
                 encoded.append(pack(">L", len(table)) + table)
+            elif type(value) is int:
+                encoded.append(_encode_number(kind, value))
             else:
                 encoded.append(bytes(dumps(kind, (value,))))
         return pack(">H", flags) + b"".join(encoded)
@@ -80,6 +82,11 @@ def _encode(name: str, value: Any) -> bytes:
 def _prefixed(length: str, text: str) -> bytes:
     encoded = text.encode("utf-8", "surrogatepass")
     return pack(length, len(encoded)) + encoded
+
+
+@lru_cache(1024)
+def _encode_number(kind: str, value: int) -> bytes:
+    return bytes(dumps(kind, (value,)))
 
 
 @lru_cache(1024)

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from types import FunctionType
 from typing import Any
 
@@ -177,7 +177,7 @@ class Template:
             headers["root_id"] = task_id
         headers["argsrepr"] = representation(args, amqp.argsrepr_maxsize, self._levels)
         headers["kwargsrepr"] = representation(kwargs, amqp.kwargsrepr_maxsize, self._levels)
-        headers["origin"] = anon_nodename()
+        headers["origin"] = _origin()
         options["timestamp"] = int(time.time())
         options["correlation_id"] = task_id
         options["reply_to"] = self._app.thread_oid
@@ -232,6 +232,14 @@ def task_uuid() -> str:
     octets[8] = octets[8] & 0x3F | 0x80  # its variant
     text = octets.hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+@lru_cache(1)
+def _origin() -> str:
+    return str(anon_nodename())
+
+
+os.register_at_fork(after_in_child=_origin.cache_clear)  # it holds the process id
 
 
 def _are_celerys_own() -> bool:
