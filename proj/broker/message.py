@@ -26,7 +26,11 @@ class Message(amqp.Message):
 
     properties: dict[str, Any]
     outline: Outline | None = None
-    """The headers' constant part, where they are known to have it."""
+    """Of messages that this one is like."""
+
+    def as_model(self, headers: Collection[str], _properties: Collection[str]) -> Outline:
+        """Return the outline of messages that differ from this one in what is named."""
+        return Outline(self.properties["application_headers"], headers)
 
     def _serialize_properties(self) -> bytes:
         flags, encoded = 0, []

@@ -63,14 +63,16 @@ class Channel(EntityChannel):
         properties: dict[str, Any] | None = None,
     ) -> PreparedMessage:
         """Gather what Kombu's producer hands over."""
-        every = {
+        given = {
             "content_type": content_type,
             "content_encoding": content_encoding,
             "application_headers": headers,
             "priority": priority,
             **(properties or {}),
         }
-        return PreparedMessage(body, {name: v for name, v in every.items() if v is not None})
+        if None in given.values():
+            given = {name: value for name, value in given.items() if value is not None}
+        return PreparedMessage(body, given)
 
     def message_to_python(self, message: Message) -> Message:
         """Return the message as it is: this channel delivers Kombu's own."""

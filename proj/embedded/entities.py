@@ -13,7 +13,7 @@ from kombu.message import Message
 from kombu.transport.base import StdChannel, to_rabbitmq_queue_arguments
 
 from proj.embedded import declaring, liveness, messages, timing
-from proj.embedded.message import decode_properties
+from proj.embedded.properties import decode_properties
 from proj.embedded.topology import Exchange, Queue
 from proj.embedded.transaction import Transaction, now_ms
 

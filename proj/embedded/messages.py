@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from proj.embedded.message import Delivery, PreparedMessage, encode_properties
+from proj.embedded.message import Delivery, PreparedMessage
 from proj.embedded.topology import Queue
 from proj.embedded.transaction import Transaction
 
@@ -27,7 +27,7 @@ def put(
     routing_key: str,
 ) -> None:
     """Append the message to each queue, behind every one of its priority."""
-    properties = encode_properties(message.properties)
+    properties = message.encoded_properties()
     due_at = message.due_at_ms(transaction.now_ms)
     for queue in queues:
         largest = queue.arguments.get("x-max-priority", LARGEST_PRIORITY)

@@ -11,13 +11,13 @@ from typing import Any
 import kombu
 from celery import Celery
 
-from proj.broker.message import Message, Outline
 from proj.publishing.producer import DefaultExchange
 from proj.publishing.task_message import TaskMessage
 
 __all__ = ["Encoder", "Preparing"]
 
 VARYING_HEADERS = ("id", "root_id", "argsrepr", "kwargsrepr", "origin")
+VARYING_PROPERTIES = ("correlation_id", "reply_to", "timestamp")
 
 Prepared = tuple[Any, str, str, bool]
 """The channel's message, its exchange, its routing key, and whether it is mandatory."""
@@ -60,23 +60,24 @@ class Preparing:
         _, *constant, _, self._properties = kombus.described
         self._constant = tuple(constant)
         self._encoding = constant[-1]
-        self._outline = Outline(model.options["headers"], VARYING_HEADERS)
+        self._outlines: dict[type, Any] = {}
 
     def __call__(self, channel: Any, message: TaskMessage) -> Prepared:
         """Return what Kombu would make of a message like the model."""
         body, options = message.body, message.options
-        properties = {
-            **self._properties,
-            "correlation_id": options["correlation_id"],
-            "reply_to": options["reply_to"],
-            "timestamp": options["timestamp"],
-        }
+        properties = self._properties.copy()
+        for name in VARYING_PROPERTIES:
+            properties[name] = options[name]
         if isinstance(body, str):
             body = body.encode(self._encoding)
         headers = options["headers"]
         prepared = channel.prepare_message(body, *self._constant, headers, properties)
-        if isinstance(prepared, Message):
-            prepared.outline = self._outline
+        kind = type(prepared)
+        if kind not in self._outlines:
+            as_model = getattr(prepared, "as_model", None)
+            self._outlines[kind] = as_model and as_model(VARYING_HEADERS, VARYING_PROPERTIES)
+        if self._outlines[kind] is not None:
+            prepared.outline = self._outlines[kind]
         return prepared, *self._where
 
 

@@ -48,6 +48,7 @@ class Producer(kombu.Producer):
     """What Celery's producer pool holds: Kombu's producer, whose ``publish`` keeps the promise."""
 
     def __init__(self, channel: Any, exchange: Any = None, *arguments: Any, **options: Any) -> None:
+        self.exchange_is_default = not exchange
         super().__init__(channel, exchange or DefaultExchange(), *arguments, **options)
 
     def publish(
@@ -100,6 +101,14 @@ class Producer(kombu.Producer):
             return self._publish_as_kombu(publish, again, options)
         with deadline.within_fallback():
             return self._publish_until_deadline(publish, options, retry=again is not None)
+
+    def revive(self, channel: Any) -> None:
+        """Publish on ``channel``, or on the default channel of a connection."""
+        # Kombu puts that off, by two objects; for each publish, since the pool parts the two.
+        if self.exchange_is_default and getattr(channel, "has_default_channel", False):
+            self.__connection__, self._channel = channel, channel.default_channel
+        else:
+            super().revive(channel)
 
     def maybe_declare(self, entity: Any, *arguments: Any, **options: Any) -> Any:
         """Declare ``entity`` as Kombu does, without a copy of it where that was done before."""

@@ -118,7 +118,7 @@ class Templates:
             keys = self._keys[name] = tuple(dict.fromkeys(conf._to_keys(name)))  # noqa: SLF001 - as its get()
         for source in conf.maps:
             is_object = type(source) is DictAttribute
-            for key in keys:
+            for key in keys if is_object or source else ():
                 found = getattr(source.obj, key, MISSING) if is_object else source.get(key, MISSING)
                 if found is not MISSING:
                     return found
@@ -198,7 +198,8 @@ class Template:
             model.encoding,
             model.queue,
             event,
-            preparing=self._preparing,
+            # What else a caller takes for an id may be nothing that a message can hold.
+            preparing=self._preparing if type(task_id) is str else None,
         )
 
 

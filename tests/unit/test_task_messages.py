@@ -271,6 +271,16 @@ def test_arguments_that_the_task_does_not_take_are_refused_at_the_call() -> None
         templates.message(one, (1, 2), {}, None, {})
 
 
+def test_an_id_that_is_no_text_is_left_to_kombu() -> None:
+    """It may be nothing that a message can hold, and Kombu's error says so."""
+    app = make_app()
+    templates, echo = app.send_task.templates, app.tasks["echo"]
+
+    made = [templates.message(echo, (), {}, UUID(TASK_ID), {}) for _ in range(2)]
+
+    assert [message.preparing for message in made] == [None, None]
+
+
 def test_each_task_of_one_class_has_messages_of_its_own() -> None:
     """Tasks that are classes have no ``__header__``, and several may be of one class."""
     app = make_app()
