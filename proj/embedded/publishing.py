@@ -63,7 +63,9 @@ def _put(transaction: Transaction, publication: Publication) -> set[int]:
     messages.put(transaction, queues, publication.message, exchange, routing_key)
     reached = {queue.id for queue in queues}
     for queue in limited:
-        excess = messages.ready_count(transaction, queue.id) - queue.arguments["x-max-length"]
+        excess = (
+            messages.count(transaction, queue.id, messages.READY) - queue.arguments["x-max-length"]
+        )
         oldest = messages.first(transaction, queue.id, max(excess, 0))
         reached |= dead_letter(transaction, [delivery.id for delivery in oldest], "maxlen")
     return reached
@@ -86,7 +88,7 @@ def _route(transaction: Transaction, publication: Publication) -> list[Queue]:
 def _require_room(transaction: Transaction, queue: Queue) -> None:
     limit = queue.arguments["x-max-length"]
     if queue.arguments.get("x-overflow") == "reject-publish":
-        waiting = messages.ready_count(transaction, queue.id)
+        waiting = messages.count(transaction, queue.id, messages.READY)
         if waiting >= limit:
             raise MessageNacked(
                 f"Queue {queue.name!r} is full ({waiting} messages, x-max-length {limit}) and "

@@ -248,7 +248,10 @@ class Session:
             self._due_ms = timing.next_due_ms(transaction)
             if self._due_ms is not None and self._due_ms <= now_ms():
                 return True
-            return any(messages.is_ready(transaction, consumer.queue_id) for consumer in hungry)
+            return any(
+                messages.ids(transaction, consumer.queue_id, messages.READY, 1)
+                for consumer in hungry
+            )
 
     def _claim(self, transaction: Transaction) -> list[tuple[Consumer, Delivery]]:
         claimed: list[tuple[Consumer, Delivery]] = []
