@@ -228,6 +228,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=CONTENDERS, choices=CONTENDERS)
     parser.add_argument("--rounds", type=int, default=5, help="of publishing")
     parser.add_argument("--publish", action="store_true", help="only publishing")
+    parser.add_argument("--charts", type=Path, help="draw publishing in this folder, as SVG")
     parser.add_argument("--quick", action="store_true", help="no idle cost, no latency")
     options = parser.parse_args()
     rounds.print_machine(["celery", "kombu", "sqlalchemy", "potatoq"])
@@ -246,6 +247,7 @@ def main() -> None:
             pairs = [("embedded", kind) for kind in options.only if kind != "embedded"]
             pairs.append(("publish_many", "embedded"))
         rounds.print_ratios(publishing, pairs, "published tasks/s")
+        rounds.draw_charts(options.charts, {"publish, tasks/s": publishing}, "embedded")
         if options.publish:
             return
         results = {

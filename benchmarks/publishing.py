@@ -22,7 +22,7 @@ from kombu import Queue
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from rounds import measure, print_machine, print_ratios  # noqa: E402 - found by the path above
+from rounds import draw_charts, measure, print_machine, print_ratios  # noqa: E402 - found by the path above
 
 from proj import plugin, publish_many  # noqa: E402 - as above
 from tests.support.rabbitmq import new_rabbitmq  # noqa: E402 - as above
@@ -138,6 +138,11 @@ def run(url: str, options: argparse.Namespace) -> None:
     pairs += [("publish_many", "stock apply_async, confirm_publish")]
     pairs += [("publish_many", name) for name in list(many)[1:]]
     print_ratios(figures, pairs, "messages/s")
+    charts = {
+        "publish one by one, messages/s": {name: figures[name] for name in singly},
+        "publish many at once, messages/s": {name: figures[name] for name in many},
+    }
+    draw_charts(options.charts, charts, options.queue_type)
 
 
 def main() -> None:
@@ -147,6 +152,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=20_000, help="messages of one run")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--queue-type", default="quorum", choices=["quorum", "classic"])
+    parser.add_argument("--charts", type=Path, help="write an SVG for each figure in this folder")
     options = parser.parse_args()
     if options.broker:
         run(options.broker, options)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import statistics
+import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
-__all__ = ["measure", "print_machine", "print_ratios"]
+__all__ = ["draw_charts", "measure", "print_machine", "print_ratios"]
 
 Figures = dict[str, list[float]]
 
@@ -50,3 +52,14 @@ def print_machine(packages: Sequence[str]) -> None:
     print(f"{os.cpu_count()} cores ({model}), load {load}, {platform.platform()}")
     versions = [f"{package} {metadata.version(package)}" for package in packages]
     print(f"Python {platform.python_version()}, {', '.join(versions)}")
+
+
+def draw_charts(charts: Path | None, figures: Mapping[str, Figures], name: str) -> None:
+    """Draw each figure in the folder ``charts``, if there is one."""
+    if charts is None:
+        return
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from benchmarks.peers.charts import draw  # noqa: PLC0415 - needs matplotlib
+
+    made = f"{time.strftime('%Y-%m-%d')}: {os.cpu_count()} cores ({platform.machine()})"
+    draw(f"{made}, Python {platform.python_version()}", dict(figures), charts, name)

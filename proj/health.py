@@ -6,7 +6,6 @@ orchestrator may run it every few seconds.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
@@ -56,6 +55,8 @@ def main(
 
     ``folder`` is the app's own, where somebody has asked who knows the app.
     """
+    import argparse  # noqa: PLC0415 - large, and the worker imports this module
+
     parser = argparse.ArgumentParser(
         prog=program,
         description="Tell whether the workers of this host are ready: connected and consuming, or "

@@ -5,7 +5,6 @@ Whoever looks only counts them; so many are published that many may be read whil
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import socket
@@ -83,6 +82,8 @@ def current(channel: Any, settings: Settings, known: Pause | None = None) -> Pau
 
 def whoever_runs_this() -> str:
     """Return user and host of this process."""
+    import getpass  # noqa: PLC0415 - workers only look whether a pause lasts
+
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name

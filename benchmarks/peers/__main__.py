@@ -7,7 +7,6 @@ rounds is told beside the spread, and each figure as a ratio to plain pika and t
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import statistics
@@ -64,10 +63,7 @@ def main() -> None:
     if options.charts:
         from benchmarks.peers.charts import draw  # noqa: PLC0415 - needs matplotlib
 
-        options.charts.mkdir(parents=True, exist_ok=True)
-        draw(setting, results, options.charts, options.queue_type)
-        told = json.dumps({"setting": setting, "figures": results}, indent=1)
-        (options.charts / f"{options.queue_type}.json").write_text(told)
+        draw(setting, results, options.charts, f"{options.queue_type}-{release.rpartition('.')[0]}")
 
 
 def describe(release: str, queue_type: str, rounds: int) -> str:

@@ -17,6 +17,8 @@ Figures: TypeAlias = dict[str, float]
 Measure: TypeAlias = Callable[[Contender, str, str, int], Figures]
 
 PROCESSES = 2
+LOADED = 500
+"""Messages a second at which one publisher, the broker and two processes keep up on two cores."""
 BATCHED = ("pika", "work queue")
 
 
@@ -39,9 +41,9 @@ def drain(contender: Contender, url: str, queue_type: str, count: int) -> Figure
 
 
 def latency(contender: Contender, url: str, queue_type: str, count: int) -> Figures:
-    """Return the milliseconds from publish to start: idle, then at 200 messages a second."""
+    """Return the milliseconds from publish to start: idle, and at some half of the load."""
     figures: Figures = {}
-    for name, a_second in (("idle", 20), ("loaded", 200)):
+    for name, a_second in (("idle", 20), ("loaded", LOADED)):
         with Running(contender, url, queue_type) as run:
             run.publish("one", 1)
             run.start(PROCESSES)
@@ -63,12 +65,21 @@ def start(contender: Contender, url: str, queue_type: str, _count: int) -> Figur
         return {"start, s": run.wait_ran(1) - began}
 
 
+def command(contender: Contender, url: str, queue_type: str, _count: int) -> Figures:
+    """Return the processor time of ``celery report``: what every command of Celery's costs."""
+    if not contender.command.startswith("celery"):
+        return {}
+    with Running(contender, url, queue_type) as run:
+        taken = [run.processor_ms("celery -A {module} report") for _ in range(3)]
+    return {"celery report, processor ms": min(taken)}
+
+
 def growth(contender: Contender, url: str, queue_type: str, count: int) -> Figures:
     """Return tasks a second with more and more messages waiting, then with more processes."""
     figures: Figures = {}
-    for waiting in (count // 5, count * 2, count * 20):
+    for waiting in (count // 3, count * 10 // 3, count * 100 // 3):
         rate = _drain(contender, url, queue_type, waiting, PROCESSES)["drain, tasks/s"]
-        figures[f"drain of {waiting:,}, tasks/s"] = rate
+        figures[f"drain of {waiting:,} waiting, tasks/s"] = rate
     for processes in (1, 2, 4, 8):
         rate = _drain(contender, url, queue_type, count, processes)["drain, tasks/s"]
         figures[f"drain with {processes} processes, tasks/s"] = rate
@@ -81,6 +92,7 @@ MEASURES: dict[str, Measure] = {
     "drain": drain,
     "latency": latency,
     "start": start,
+    "command": command,
     "growth": growth,
 }
 

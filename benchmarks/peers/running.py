@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
 from types import TracebackType
 
 import psutil
@@ -78,6 +79,14 @@ class Running:
         parents = [psutil.Process(worker.pid) for worker in self.workers]
         children = [child for each in parents for child in each.children(recursive=True)]
         return sum(process.memory_full_info().pss for process in [*parents, *children])
+
+    def processor_ms(self, command: str) -> float:
+        """Return the milliseconds of a processor that ``python -m command`` takes."""
+        words = command.format(module=f"benchmarks.peers.contenders.{self.contender.module}")
+        before = getrusage(RUSAGE_CHILDREN)
+        self._output([sys.executable, "-m", *words.split()])
+        after = getrusage(RUSAGE_CHILDREN)
+        return (after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime) * 1000
 
     def _wait(self, condition: Callable[[], bool], what: str) -> None:
         until = time.monotonic() + PATIENCE_SECONDS

@@ -14,6 +14,7 @@ from kombu.transport import pyamqp
 
 from proj.broker import deadline
 from proj.broker.confirms import Answer, Confirms, Published
+from proj.broker.frames import frames_of
 from proj.broker.message import Message
 from proj.errors import Unroutable, Unwritable
 
@@ -189,7 +190,13 @@ class Channel(pyamqp.Channel):
     def _write(self, arguments: tuple[Any, ...], msg: Any) -> None:
         client = self.connection.client
         try:
-            self.send_method(spec.Basic.Publish, "Bssbb", arguments, msg)
+            frames = frames_of(self.channel_id, arguments, msg, self.connection.frame_max)
+            if frames is None:
+                self.send_method(spec.Basic.Publish, "Bssbb", arguments, msg)
+            else:
+                self.connection.transport.write(frames)
+                # py-amqp sends a heartbeat where this has not grown.
+                self.connection.bytes_sent += 1
         except BaseException as error:
             # Half a frame may be written, and nothing can follow it on this connection.
             self._drop_connection()

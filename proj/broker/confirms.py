@@ -21,7 +21,7 @@ class Answer(Enum):
     """It came before an answer, so the broker does not hold the message."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Published:
     """One message that was written, and what has been answered so far."""
 

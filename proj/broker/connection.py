@@ -58,6 +58,7 @@ class OwnTransport(kombu.connection.Connection):
     transport_cls: Any
     connected: Any
     _connection: Any
+    _default_channel: Any
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         try:
@@ -78,6 +79,16 @@ class OwnTransport(kombu.connection.Connection):
     def is_amqp(self) -> bool:
         """Whether the transport is ours, not another of Kombu's."""
         return isinstance(self.transport, Transport)
+
+    @property
+    def default_channel(self) -> Any:
+        """The channel of whoever needs one only; connects if need be."""
+        return self._default_channel if self.has_default_channel else super().default_channel
+
+    @property
+    def has_default_channel(self) -> bool:
+        """Whether the default channel is there and its connection stands."""
+        return self._default_channel is not None and self.connected
 
     @property
     def blocked_because(self) -> str | None:

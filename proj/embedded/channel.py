@@ -6,7 +6,6 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from amqp.exceptions import ChannelError, PreconditionFailed
@@ -24,14 +23,6 @@ if TYPE_CHECKING:
     from proj.embedded.session import Session
 
 
-@dataclass(frozen=True)
-class Held:
-    """A message that was handed out and is not acknowledged yet."""
-
-    message_id: int
-    consumer: Consumer | None
-
-
 class Channel(EntityChannel):
     """Publishes, consumes and settles; safe to use from several threads."""
 
@@ -45,7 +36,8 @@ class Channel(EntityChannel):
         #: The most messages that each consumer, and all together, may hold; 0 for no limit.
         self.prefetch_count = 0
         self.shared_prefetch_count = 0
-        self._held: dict[int, Held] = {}
+        #: What was handed out and is not settled: delivery tag -> message number, consumer.
+        self._held: dict[int, tuple[int, Consumer | None]] = {}
         self._delivery_tags = itertools.count(1)
 
     @property
@@ -63,14 +55,16 @@ class Channel(EntityChannel):
         properties: dict[str, Any] | None = None,
     ) -> PreparedMessage:
         """Gather what Kombu's producer hands over."""
-        every = {
+        given = {
             "content_type": content_type,
             "content_encoding": content_encoding,
             "application_headers": headers,
             "priority": priority,
             **(properties or {}),
         }
-        return PreparedMessage(body, {name: v for name, v in every.items() if v is not None})
+        if None in given.values():
+            given = {name: value for name, value in given.items() if value is not None}
+        return PreparedMessage(body, given)
 
     def message_to_python(self, message: Message) -> Message:
         """Return the message as it is: this channel delivers Kombu's own."""
@@ -143,7 +137,13 @@ class Channel(EntityChannel):
                 )
                 transaction.topology.changed()
             self.consumers[tag] = Consumer(
-                self, tag, queue, found.id, bool(no_ack), callback or _ignore, on_cancel
+                self,
+                tag,
+                queue,
+                found.id,
+                bool(no_ack),
+                callback or (lambda _message: None),
+                on_cancel,
             )
             if no_ack:
                 self.no_ack_consumers.add(tag)
@@ -182,11 +182,16 @@ class Channel(EntityChannel):
                     messages.delete(transaction, [delivery.id for delivery in deliveries])
             if not deliveries:
                 return None
-            return self._hand_over(deliveries[0], None, no_ack=no_ack)
+            return self.hand_over(deliveries[0], None, no_ack=no_ack)
 
-    def accept(self, consumer: Consumer, delivery: Delivery) -> Message:
-        """Turn what was claimed for a consumer into the message to hand it."""
-        return self._hand_over(delivery, consumer, no_ack=consumer.no_ack)
+    def hand_over(self, delivery: Delivery, consumer: Consumer | None, *, no_ack: bool) -> Message:
+        """Turn what was claimed into a message; without ``no_ack`` it is held until settled."""
+        tag = next(self._delivery_tags)
+        if not no_ack:
+            self._held[tag] = delivery.id, consumer
+            if consumer is not None:
+                consumer.unacknowledged += 1
+        return delivery.to_message(self, tag, consumer.tag if consumer else None)
 
     def basic_ack(self, delivery_tag: int, multiple: bool = False, **_: Any) -> None:
         """Remove the message for good; committed, with what is claimed next, when this returns."""
@@ -195,7 +200,8 @@ class Channel(EntityChannel):
             messages.delete(transaction, message_ids)
             return set()
 
-        self._settle(self._tags(delivery_tag, multiple), acknowledge)
+        upto = [tag for tag in self._held if tag <= delivery_tag or not delivery_tag]
+        self._settle(upto if multiple else [delivery_tag], acknowledge)
 
     def basic_reject(self, delivery_tag: int, requeue: bool = False, **_: Any) -> None:
         """Give the message back to its position, or dead-letter it."""
@@ -240,21 +246,8 @@ class Channel(EntityChannel):
         self.consumers.clear()
         self._held.clear()
 
-    def _hand_over(self, delivery: Delivery, consumer: Consumer | None, *, no_ack: bool) -> Message:
-        tag = next(self._delivery_tags)
-        if not no_ack:
-            self._held[tag] = Held(delivery.id, consumer)
-            if consumer is not None:
-                consumer.unacknowledged += 1
-        return delivery.to_message(self, tag, consumer.tag if consumer else None)
-
     def _give_back(self, transaction: Transaction, message_ids: list[int]) -> set[int]:
         return messages.give_back(transaction, message_ids, counted=1)
-
-    def _tags(self, delivery_tag: int, multiple: bool) -> list[int]:
-        if not multiple:
-            return [delivery_tag]
-        return [tag for tag in self._held if tag <= delivery_tag or not delivery_tag]
 
     def _settle(
         self,
@@ -272,7 +265,7 @@ class Channel(EntityChannel):
                 )
             settled = {tag: self._held.pop(tag) for tag in delivery_tags}
             self._count(settled, -1)
-            message_ids = [held.message_id for held in settled.values()]
+            message_ids = [message_id for message_id, _ in settled.values()]
             try:
                 session.receive(lambda transaction: settle(transaction, message_ids))
             except BaseException:
@@ -281,11 +274,7 @@ class Channel(EntityChannel):
                 self._count(settled, 1)
                 raise
 
-    def _count(self, settled: dict[int, Held], change: int) -> None:
-        for held in settled.values():
-            if held.consumer is not None:
-                held.consumer.unacknowledged += change
-
-
-def _ignore(_message: Message) -> None:
-    """Stand in for the callback of a consumer that gave none."""
+    def _count(self, settled: dict[int, tuple[int, Consumer | None]], change: int) -> None:
+        for _, consumer in settled.values():
+            if consumer is not None:
+                consumer.unacknowledged += change

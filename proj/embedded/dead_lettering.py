@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from proj.embedded import messages
-from proj.embedded.message import Delivery, PreparedMessage, decode_properties
+from proj.embedded.message import Delivery, PreparedMessage
+from proj.embedded.properties import decode_properties
 from proj.embedded.topology import Queue
 from proj.embedded.transaction import Transaction
 

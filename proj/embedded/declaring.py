@@ -75,16 +75,7 @@ def declare_queue(transaction: Transaction, wanted: Queue) -> Queue:
         )
         transaction.topology.changed()
     queue = require_queue(transaction, wanted.name, wanted.owner)
-    differences = [
-        ("durable", wanted.durable, queue.durable),
-        ("auto_delete", wanted.auto_delete, queue.auto_delete),
-        ("exclusive", wanted.owner is not None, queue.owner is not None),
-        *(
-            (name, wanted.arguments.get(name), queue.arguments.get(name))
-            for name in KNOWN_ARGUMENTS
-        ),
-    ]
-    _require_equal("queue", wanted.name, differences, QUEUE_DECLARE)
+    _require_equal("queue", wanted.name, _shown(wanted), _shown(queue), QUEUE_DECLARE)
     touch(transaction, queue.id)
     return queue
 
@@ -125,12 +116,7 @@ def declare_exchange(transaction: Transaction, wanted: Exchange) -> None:
         )
         transaction.topology.changed()
         return
-    differences = [
-        ("type", wanted.kind, exchange.kind),
-        ("durable", wanted.durable, exchange.durable),
-        ("auto_delete", wanted.auto_delete, exchange.auto_delete),
-    ]
-    _require_equal("exchange", wanted.name, differences, EXCHANGE_DECLARE)
+    _require_equal("exchange", wanted.name, _shown(wanted), _shown(exchange), EXCHANGE_DECLARE)
 
 
 def delete_exchange(transaction: Transaction, name: str) -> None:
@@ -162,15 +148,11 @@ def unbind(
     transaction: Transaction, queue: str, exchange: str, key: str, arguments: Mapping[str, Any]
 ) -> None:
     """Remove the binding, and its auto-delete exchange with the last one."""
+    found = _require_bindable(transaction, queue)
     transaction.execute(
         "DELETE FROM binding WHERE exchange = ? AND routing_key = ? AND queue_id = ?"
         " AND arguments = ?",
-        (
-            exchange,
-            key,
-            _require_bindable(transaction, queue).id,
-            json.dumps(dict(arguments), sort_keys=True),
-        ),
+        (exchange, key, found.id, json.dumps(dict(arguments), sort_keys=True)),
     )
     transaction.topology.changed()
     _delete_if_unbound(transaction, exchange)
@@ -188,13 +170,22 @@ def _delete_if_unbound(transaction: Transaction, name: str) -> None:
         delete_exchange(transaction, name)
 
 
+def _shown(entity: Queue | Exchange) -> dict[str, Any]:
+    """Return what two declarations of one name must have equal."""
+    shown = {"durable": entity.durable, "auto_delete": entity.auto_delete}
+    if isinstance(entity, Exchange):
+        return {"type": entity.kind, **shown}
+    arguments = {name: entity.arguments.get(name) for name in KNOWN_ARGUMENTS}
+    return {**shown, "exclusive": entity.owner is not None, **arguments}
+
+
 def _require_equal(
-    thing: str, name: str, properties: list[tuple[str, Any, Any]], method: tuple[int, int]
+    thing: str, name: str, wanted: dict[str, Any], found: dict[str, Any], method: tuple[int, int]
 ) -> None:
-    for argument, received, current in properties:
-        if received != current:
+    for argument, received in wanted.items():
+        if received != found[argument]:
             raise PreconditionFailed(
                 f"PRECONDITION_FAILED - inequivalent arg {argument!r} for {thing} {name!r}: "
-                f"received {received!r} but current is {current!r}",
+                f"received {received!r} but current is {found[argument]!r}",
                 method,
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from amqp.exceptions import PreconditionFailed, RecoverableConnectionError
@@ -13,7 +14,7 @@ from kombu.message import Message
 from kombu.transport.base import StdChannel, to_rabbitmq_queue_arguments
 
 from proj.embedded import declaring, liveness, messages, timing
-from proj.embedded.message import decode_properties
+from proj.embedded.properties import decode_properties
 from proj.embedded.topology import Exchange, Queue
 from proj.embedded.transaction import Transaction, now_ms
 
@@ -93,8 +94,7 @@ class EntityChannel(StdChannel):
         """
         self.bring_up_to_date()
         if passive:
-            with self.database.read() as transaction:
-                found = declaring.require_queue(transaction, queue, self.session.known_id)
+            with self._reading(queue) as (transaction, found):
                 return self._counts(transaction, found)
         wanted = Queue(
             id=0,
@@ -108,24 +108,14 @@ class EntityChannel(StdChannel):
             return self._counts(transaction, declaring.declare_queue(transaction, wanted))
 
     def queue_bind(
-        self,
-        queue: str,
-        exchange: str = "",
-        routing_key: str = "",
-        arguments: Mapping[str, Any] | None = None,
-        **_: Any,
+        self, queue: str, exchange: str = "", routing_key: str = "", arguments: Any = None, **_: Any
     ) -> None:
         """Route messages of the exchange to the queue."""
         with self.database.write(durable=True) as transaction:
             declaring.bind(transaction, queue, exchange, routing_key, arguments or {})
 
     def queue_unbind(
-        self,
-        queue: str,
-        exchange: str = "",
-        routing_key: str = "",
-        arguments: Mapping[str, Any] | None = None,
-        **_: Any,
+        self, queue: str, exchange: str = "", routing_key: str = "", arguments: Any = None, **_: Any
     ) -> None:
         """End what ``queue_bind`` began."""
         with self.database.write(durable=True) as transaction:
@@ -165,18 +155,16 @@ class EntityChannel(StdChannel):
     def delayed_count(self, queue: str) -> int:
         """Count the messages of the queue that are not due yet. Raises NotFound (404)."""
         self.bring_up_to_date()
-        with self.database.read() as transaction:
-            found = declaring.require_queue(transaction, queue, self.session.known_id)
-            return messages.delayed_count(transaction, found.id)
+        with self._reading(queue) as (transaction, found):
+            return messages.count(transaction, found.id, messages.DELAYED)
 
     def state_of(self, queue: str) -> tuple[int, int | None]:
         """Return how many messages are unacknowledged, and the timestamp of the next one.
 
         In seconds since 1970, None where its publisher gave none. Raises NotFound (404).
         """
-        with self.database.read() as transaction:
-            found = declaring.require_queue(transaction, queue, self.session.known_id)
-            held = messages.held_count(transaction, found.id)
+        with self._reading(queue) as (transaction, found):
+            held = messages.count(transaction, found.id, messages.HELD)
             following = messages.first(transaction, found.id, 1)
         known = decode_properties(following[0].properties) if following else {}
         return held, known.get("timestamp")
@@ -193,10 +181,9 @@ class EntityChannel(StdChannel):
         was removed meanwhile is left out. Raises NotFound.
         """
         self.bring_up_to_date()
-        with self.database.read() as transaction:
-            found = declaring.require_queue(transaction, queue, self.session.known_id)
-            listed = messages.delayed_ids if delayed else messages.ready_ids
-            message_ids = listed(transaction, found.id)
+        state = messages.DELAYED if delayed else messages.READY
+        with self._reading(queue) as (transaction, found):
+            message_ids = messages.ids(transaction, found.id, state)
         for message_id in message_ids:
             with self.database.read() as transaction:
                 delivery = messages.read(transaction, message_id)
@@ -228,9 +215,15 @@ class EntityChannel(StdChannel):
                     reached = timing.advance(transaction)
                 self.database.wake(reached)
 
+    @contextmanager
+    def _reading(self, queue: str) -> Iterator[tuple[Transaction, Queue]]:
+        with self.database.read() as transaction:
+            known_id = self.session.known_id
+            yield transaction, declaring.require_queue(transaction, queue, known_id)
+
     def _counts(self, transaction: Transaction, queue: Queue) -> queue_declare_ok_t:
         (consumers,) = transaction.row(
             "SELECT count(*) FROM consumer WHERE queue_id = ?", (queue.id,)
         )
-        ready = messages.ready_count(transaction, queue.id)
+        ready = messages.count(transaction, queue.id, messages.READY)
         return queue_declare_ok_t(queue.name, ready, consumers)

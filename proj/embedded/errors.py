@@ -1,20 +1,4 @@
-"""What the embedded broker refuses, each in one line: what happened, to which file, what to do.
-
-OperationalError (kombu.exceptions)
-└── EmbeddedBrokerError
-    ├── NoFileNamed         the URL names no file
-    ├── NoSuchFolder        the file's folder is missing
-    ├── NetworkFileSystem   locks and shared memory do not work across machines
-    ├── SQLiteTooOld        this Python's SQLite lacks what we use
-    ├── NotADatabase        some other file lies there
-    ├── ForeignDatabase     another program's database lies there
-    ├── NewerFormat         a newer version of this package wrote the file
-    ├── NotWritable         the file or its folder is read-only
-    ├── FileReplaced        the file was deleted or replaced while in use
-    ├── DiskFull            nothing was written
-    ├── WriteLockTimeout    another process has been writing for too long
-    └── FileFailed          any other failure that SQLite reports
-"""
+"""What the embedded broker refuses, each in one line: what happened, to which file, what to do."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
-"""A message on its way in and on its way out, and how its properties are kept in the file."""
+"""A message on its way in and on its way out."""
 
 from __future__ import annotations
 
 import datetime as dt
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kombu.message import Message
-from kombu.utils import json as typed_json
+
+from proj.embedded.properties import Outline, decode_properties, encode_properties
 
 if TYPE_CHECKING:
     from proj.embedded.channel import Channel
@@ -21,6 +21,18 @@ class PreparedMessage:
 
     body: str | bytes
     properties: dict[str, Any]
+    outline: Outline | None = None
+    """Of messages that this one is like."""
+
+    def as_model(self, headers: Sequence[str], properties: Sequence[str]) -> Outline:
+        """Return the outline of messages that differ from this one in what is named."""
+        return Outline(self.properties, headers, properties)
+
+    def encoded_properties(self) -> str | bytes:
+        """Return the properties as the file keeps them."""
+        if self.outline is not None:
+            return self.outline.fill(self.properties)
+        return encode_properties(self.properties)
 
     @property
     def headers(self) -> dict[str, Any]:
@@ -88,26 +100,6 @@ class Delivery:
             properties=properties,
             headers=headers,
         )
-
-
-def encode_properties(properties: Mapping[str, Any]) -> str | bytes:
-    """Return the properties as JSON: text, or bytes if a value needed Kombu's typed JSON.
-
-    Typed values (dates, bytes, decimals) are rare, and reading them back is slow.
-    """
-    try:
-        return json.dumps(properties)
-    except TypeError:
-        typed: str = typed_json.dumps(properties)
-        return typed.encode()
-
-
-def decode_properties(stored: str | bytes) -> dict[str, Any]:
-    """Return the properties that ``encode_properties`` stored."""
-    properties: dict[str, Any] = (
-        json.loads(stored) if isinstance(stored, str) else typed_json.loads(stored)
-    )
-    return properties
 
 
 def _milliseconds_of(moment: str) -> int | None:

@@ -7,13 +7,28 @@ Every function runs inside a transaction of the caller, and finds rows by a name
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
-from proj.embedded.message import Delivery, PreparedMessage, encode_properties
+from proj.embedded.message import Delivery, PreparedMessage
 from proj.embedded.topology import Queue
 from proj.embedded.transaction import Transaction
 
 LARGEST_PRIORITY = 255
-READY = "session_id IS NULL AND due_at IS NULL"
+
+
+class State(NamedTuple):
+    """How the messages in one state are found, and in what order they stand."""
+
+    where: str
+    order: str
+
+
+#: Can be claimed now; not due yet; delivered and not acknowledged.
+READY = State(
+    "INDEXED BY message_ready WHERE session_id IS NULL AND due_at IS NULL", "priority DESC, id"
+)
+DELAYED = State("INDEXED BY message_delayed WHERE due_at IS NOT NULL", "due_at, id")
+HELD = State("INDEXED BY message_held WHERE session_id IS NOT NULL", "id")
 SELECT_DELIVERY = (
     "SELECT m.id, m.queue_id, m.delivery_count, p.exchange, p.routing_key, p.properties, p.body"
 )
@@ -27,7 +42,7 @@ def put(
     routing_key: str,
 ) -> None:
     """Append the message to each queue, behind every one of its priority."""
-    properties = encode_properties(message.properties)
+    properties = message.encoded_properties()
     due_at = message.due_at_ms(transaction.now_ms)
     for queue in queues:
         largest = queue.arguments.get("x-max-priority", LARGEST_PRIORITY)
@@ -44,20 +59,12 @@ def put(
         )
 
 
-def is_ready(transaction: Transaction, queue_id: int) -> bool:
-    """Say whether a message waits to be claimed."""
-    found = transaction.row(
-        f"SELECT 1 FROM message INDEXED BY message_ready WHERE queue_id = ? AND {READY} LIMIT 1",
-        (queue_id,),
-    )
-    return found is not None
-
-
 def first(transaction: Transaction, queue_id: int, limit: int) -> list[Delivery]:
     """Return the messages that are next, in their order, without claiming them."""
     rows = transaction.execute(
         f"{SELECT_DELIVERY} FROM message m INDEXED BY message_ready"
-        f" CROSS JOIN payload p ON p.id = m.id WHERE m.queue_id = ? AND {READY}"
+        " CROSS JOIN payload p ON p.id = m.id"
+        " WHERE m.queue_id = ? AND session_id IS NULL AND due_at IS NULL"
         " ORDER BY m.priority DESC, m.id LIMIT ?",
         (queue_id, limit),
     )
@@ -73,24 +80,21 @@ def read(transaction: Transaction, message_id: int) -> Delivery | None:
     return row and Delivery(*row)
 
 
-def ready_ids(transaction: Transaction, queue_id: int) -> list[int]:
-    """Return the numbers of the messages that can be claimed now, in their order."""
+def ids(transaction: Transaction, queue_id: int, state: State, limit: int = -1) -> list[int]:
+    """Return the numbers of the first ``limit`` messages in that state, in their order."""
     numbers: list[int] = transaction.column(
-        f"SELECT id FROM message INDEXED BY message_ready WHERE queue_id = ? AND {READY}"
-        " ORDER BY priority DESC, id",
-        (queue_id,),
+        f"SELECT id FROM message {state.where} AND queue_id = ? ORDER BY {state.order} LIMIT ?",
+        (queue_id, limit),
     )
     return numbers
 
 
-def delayed_ids(transaction: Transaction, queue_id: int) -> list[int]:
-    """Return the numbers of the messages that are not due yet, the one that is due first ahead."""
-    numbers: list[int] = transaction.column(
-        "SELECT id FROM message INDEXED BY message_delayed"
-        " WHERE due_at IS NOT NULL AND queue_id = ? ORDER BY due_at, id",
-        (queue_id,),
+def count(transaction: Transaction, queue_id: int, state: State) -> int:
+    """Count the messages in that state."""
+    (number,) = transaction.row(
+        f"SELECT count(*) FROM message {state.where} AND queue_id = ?", (queue_id,)
     )
-    return numbers
+    return int(number)
 
 
 def claim(transaction: Transaction, queue_id: int, limit: int, session_id: int) -> list[Delivery]:
@@ -136,51 +140,14 @@ def give_back_all(transaction: Transaction, session_id: int) -> set[int]:
     return give_back(transaction, held, counted=1)
 
 
-def ready_count(transaction: Transaction, queue_id: int) -> int:
-    """Count the messages that can be claimed now."""
-    (count,) = transaction.row(
-        f"SELECT count(*) FROM message INDEXED BY message_ready WHERE queue_id = ? AND {READY}",
-        (queue_id,),
-    )
-    return int(count)
-
-
-def held_count(transaction: Transaction, queue_id: int) -> int:
-    """Count the messages that are delivered and not acknowledged."""
-    (count,) = transaction.row(
-        "SELECT count(*) FROM message INDEXED BY message_held"
-        " WHERE session_id IS NOT NULL AND queue_id = ?",
-        (queue_id,),
-    )
-    return int(count)
-
-
-def delayed_count(transaction: Transaction, queue_id: int) -> int:
-    """Count the messages that are not due yet."""
-    (count,) = transaction.row(
-        "SELECT count(*) FROM message INDEXED BY message_delayed"
-        " WHERE due_at IS NOT NULL AND queue_id = ?",
-        (queue_id,),
-    )
-    return int(count)
-
-
 def purge(transaction: Transaction, queue_id: int) -> int:
     """Remove the messages that can be claimed now, and return their number."""
-    message_ids = transaction.column(
-        f"SELECT id FROM message INDEXED BY message_ready WHERE queue_id = ? AND {READY}",
-        (queue_id,),
-    )
+    message_ids = ids(transaction, queue_id, READY)
     delete(transaction, message_ids)
     return len(message_ids)
 
 
 def delete_all(transaction: Transaction, queue_id: int) -> None:
     """Remove every message of a queue: ready, delayed and held."""
-    purge(transaction, queue_id)
-    for condition in (
-        "INDEXED BY message_delayed WHERE due_at IS NOT NULL",
-        "INDEXED BY message_held WHERE session_id IS NOT NULL",
-    ):
-        statement = f"SELECT id FROM message {condition} AND queue_id = ?"
-        delete(transaction, transaction.column(statement, (queue_id,)))
+    for state in (READY, DELAYED, HELD):
+        delete(transaction, ids(transaction, queue_id, state))

@@ -39,14 +39,15 @@ def open_connection(path: Path, max_page_count: int | None) -> sqlite3.Connectio
             connection.execute(pragma)
         _use_write_ahead_log(connection)
         if version < len(schema.MIGRATIONS):
-            _migrate(connection, version)
+            connection.execute("BEGIN IMMEDIATE")
+            with connection:  # commits, or rolls back
+                schema.migrate(connection, version)
         if max_page_count is not None:
             connection.execute(f"PRAGMA max_page_count = {int(max_page_count)}")
-    except sqlite3.Error as error:
+    except BaseException as error:
         connection.close()
-        raise translate(error, path) from error
-    except BaseException:
-        connection.close()
+        if isinstance(error, sqlite3.Error):
+            raise translate(error, path) from error
         raise
     return connection
 
@@ -85,13 +86,3 @@ def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
             time.sleep(0.01)
         else:
             return
-
-
-def _migrate(connection: sqlite3.Connection, version: int) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        schema.migrate(connection, version)
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")

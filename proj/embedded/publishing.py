@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from amqp.exceptions import ChannelError, MessageNacked
 
@@ -23,8 +22,7 @@ RETURNED, NO_ROUTE = (60, 50), 312  # as AMQP numbers them
 TRANSIENT = 1
 
 
-@dataclass(frozen=True)
-class Publication:
+class Publication(NamedTuple):
     """One message and where it goes."""
 
     message: PreparedMessage
@@ -65,7 +63,9 @@ def _put(transaction: Transaction, publication: Publication) -> set[int]:
     messages.put(transaction, queues, publication.message, exchange, routing_key)
     reached = {queue.id for queue in queues}
     for queue in limited:
-        excess = messages.ready_count(transaction, queue.id) - queue.arguments["x-max-length"]
+        excess = (
+            messages.count(transaction, queue.id, messages.READY) - queue.arguments["x-max-length"]
+        )
         oldest = messages.first(transaction, queue.id, max(excess, 0))
         reached |= dead_letter(transaction, [delivery.id for delivery in oldest], "maxlen")
     return reached
@@ -88,7 +88,7 @@ def _route(transaction: Transaction, publication: Publication) -> list[Queue]:
 def _require_room(transaction: Transaction, queue: Queue) -> None:
     limit = queue.arguments["x-max-length"]
     if queue.arguments.get("x-overflow") == "reject-publish":
-        waiting = messages.ready_count(transaction, queue.id)
+        waiting = messages.count(transaction, queue.id, messages.READY)
         if waiting >= limit:
             raise MessageNacked(
                 f"Queue {queue.name!r} is full ({waiting} messages, x-max-length {limit}) and "

@@ -33,7 +33,8 @@ class Session:
         self.database = database
         self.channels: dict[int, Channel] = {}
         self.closed = False
-        self._id: int | None = None
+        self.known_id: int | None = None
+        """Its number, if it has needed one so far."""
         self._doorbell: Doorbell | None = None
         self._process = os.getpid()
         self._inbox: deque[tuple[Consumer, Delivery]] = deque()
@@ -49,21 +50,16 @@ class Session:
     def id(self) -> int:
         """Its number in the file; the first use enrols it, for a mere publisher needs none."""
         self.require_open()
-        if self._id is None:
+        if self.known_id is None:
             with self.database.lock:
                 session_id = liveness.enrol(self.database)
                 # Left over, if the file was made anew beside an old folder.
                 self.database.doorbells.remove(session_id)
                 self._doorbell = Doorbell(self.database.doorbells.address(session_id))
-                self._id = session_id
+                self.known_id = session_id
             if self._hub is not None:
                 self.register_with_event_loop(self._hub)
-        return self._id
-
-    @property
-    def known_id(self) -> int | None:
-        """Its number, None if it has needed none so far."""
-        return self._id
+        return self.known_id
 
     @property
     def doorbell(self) -> Doorbell:
@@ -129,20 +125,16 @@ class Session:
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         with self._receiving():
-            self._wait_and_hand_out(deadline)
-
-    def _wait_and_hand_out(self, deadline: float | None) -> None:
-        doorbell = self.doorbell
-        while not self._hand_out():
-            if self.receive():
-                continue
-            now = time.monotonic()
-            if now >= self._next_look:
-                self.look()
-            if deadline is not None and now >= deadline:
-                raise TimeoutError("no message came")
-            until = self._next_look if deadline is None else min(self._next_look, deadline)
-            doorbell.wait(max(0.0, min(until - now, self.seconds_to_due())))
+            while not self._hand_out():
+                if self.receive():
+                    continue
+                now = time.monotonic()
+                if now >= self._next_look:
+                    self.look()
+                if deadline is not None and now >= deadline:
+                    raise TimeoutError("no message came")
+                until = self._next_look if deadline is None else min(self._next_look, deadline)
+                self.doorbell.wait(max(0.0, min(until - now, self.seconds_to_due())))
 
     @contextlib.contextmanager
     def _receiving(self) -> Iterator[None]:
@@ -194,7 +186,7 @@ class Session:
         """Be served by Kombu's event loop from now on."""
         self._hub = hub
         # A connection that only publishes has nothing to be served.
-        if self._id is not None and self._event_loop is None:
+        if self.known_id is not None and self._event_loop is None:
             self._event_loop = EventLoop(hub, self)
 
     def unregister_from_event_loop(self) -> None:
@@ -217,8 +209,8 @@ class Session:
                     for channel in list(self.channels.values()):
                         channel.close()
                 finally:
-                    if self._id is not None:
-                        liveness.end(self.database, self._id)
+                    if self.known_id is not None:
+                        liveness.end(self.database, self.known_id)
         finally:
             self.closed = True
             if self._doorbell is not None:
@@ -227,9 +219,9 @@ class Session:
             close_database(self.database)
 
     def __del__(self) -> None:
-        if not self.closed and self._id is not None and self._process == os.getpid():
+        if not self.closed and self.known_id is not None and self._process == os.getpid():
             # No transaction here: garbage is collected in the midst of anything.
-            self.database.abandoned.append(self._id)
+            self.database.abandoned.append(self.known_id)
 
     def _consumers(self) -> list[Consumer]:
         return [
@@ -248,7 +240,10 @@ class Session:
             self._due_ms = timing.next_due_ms(transaction)
             if self._due_ms is not None and self._due_ms <= now_ms():
                 return True
-            return any(messages.is_ready(transaction, consumer.queue_id) for consumer in hungry)
+            return any(
+                messages.ids(transaction, consumer.queue_id, messages.READY, 1)
+                for consumer in hungry
+            )
 
     def _claim(self, transaction: Transaction) -> list[tuple[Consumer, Delivery]]:
         claimed: list[tuple[Consumer, Delivery]] = []
@@ -269,7 +264,7 @@ class Session:
                 return False
             consumer, delivery = self._inbox.popleft()
             consumer.waiting -= 1
-            message = consumer.channel.accept(consumer, delivery)
+            message = consumer.channel.hand_over(delivery, consumer, no_ack=consumer.no_ack)
             if consumer.no_ack:
                 self._spent.append(delivery.id)
                 if not self._inbox:
@@ -287,7 +282,7 @@ class Session:
     def _start_over_in_child(self) -> None:
         # What was consumed and claimed belongs to the parent; the channels stay, to publish with.
         self._process = os.getpid()
-        self._id = self._hub = self._event_loop = None
+        self.known_id = self._hub = self._event_loop = None
         self._inbox.clear()
         self._spent.clear()
         for channel in self.channels.values():

@@ -41,17 +41,13 @@ class Topology:
     def __init__(self) -> None:
         self.version = -1
         self._connection: sqlite3.Connection | None = None
-        self._queues: dict[str, Queue | None] = {}
-        self._queues_by_id: dict[int, Queue | None] = {}
-        self._exchanges: dict[str, Exchange | None] = {}
-        self._routes: dict[tuple[str, str], list[Queue]] = {}
-        self._sessions: dict[int, list[int]] = {}
+        self._memory: dict[tuple[Any, ...], Any] = {}
 
     def refresh(self, connection: sqlite3.Connection) -> None:
         """Forget everything if the file has changed; called at the start of each transaction."""
         (version,) = connection.execute("SELECT topology FROM broker").fetchone()
         # Routing keys can be as many as there are messages.
-        full = len(self._routes) > LARGEST_MEMORY
+        full = len(self._memory) > LARGEST_MEMORY
         if full or version != self.version or connection is not self._connection:
             self.forget()
             self.version = version
@@ -60,14 +56,7 @@ class Topology:
     def forget(self) -> None:
         """Read everything again at the next use."""
         self.version = -1
-        for memory in (
-            self._queues,
-            self._queues_by_id,
-            self._exchanges,
-            self._routes,
-            self._sessions,
-        ):
-            memory.clear()
+        self._memory.clear()
 
     def changed(self) -> None:
         """Tell every process to read again; call in the transaction that changes something."""
@@ -76,48 +65,45 @@ class Topology:
 
     def queue(self, name: str) -> Queue | None:
         """Return the queue of that name."""
-        if name not in self._queues:
-            self._queues[name] = self._read_queue("WHERE name = ?", name)
-        return self._queues[name]
+        return self._read_queue("name", name)
 
     def queue_by_id(self, queue_id: int) -> Queue | None:
         """Return the queue of that number."""
-        if queue_id not in self._queues_by_id:
-            self._queues_by_id[queue_id] = self._read_queue("WHERE id = ?", queue_id)
-        return self._queues_by_id[queue_id]
+        return self._read_queue("id", queue_id)
 
     def exchange(self, name: str) -> Exchange | None:
         """Return the exchange of that name."""
-        if name not in self._exchanges:
+        key = ("exchange", name)
+        if key not in self._memory:
             row = self._row(
                 "SELECT name, kind, durable, auto_delete FROM exchange WHERE name = ?", (name,)
             )
-            self._exchanges[name] = row and Exchange(row[0], row[1], bool(row[2]), bool(row[3]))
-        return self._exchanges[name]
+            self._memory[key] = row and Exchange(row[0], row[1], bool(row[2]), bool(row[3]))
+        found: Exchange | None = self._memory[key]
+        return found
 
     def route(self, exchange: Exchange | None, key: str, headers: Mapping[str, Any]) -> list[Queue]:
         """Return the queues that a message goes to; no exchange stands for the default one."""
         if exchange is not None and exchange.kind == "headers":
             return self._bound(exchange, key, headers)
-        place = (exchange.name if exchange else "", key)
-        if place not in self._routes:
-            if exchange is None:
-                queue = self.queue(key)
-                self._routes[place] = [queue] if queue else []
-            else:
-                self._routes[place] = self._bound(exchange, key, headers)
-        return self._routes[place]
+        place = ("route", exchange.name if exchange else "", key)
+        if place not in self._memory:
+            queue = None if exchange else self.queue(key)
+            default = [queue] if queue else []
+            self._memory[place] = self._bound(exchange, key, headers) if exchange else default
+        queues: list[Queue] = self._memory[place]
+        return queues
 
     def sessions_consuming(self, queue_id: int) -> list[int]:
         """Return the sessions to wake when the queue gets a message."""
-        if queue_id not in self._sessions and self._connection is not None:
-            self._sessions[queue_id] = [
-                row[0]
-                for row in self._connection.execute(
-                    "SELECT DISTINCT session_id FROM consumer WHERE queue_id = ?", (queue_id,)
-                )
-            ]
-        return self._sessions.get(queue_id, [])
+        key = ("sessions", queue_id)
+        if key not in self._memory and self._connection is not None:
+            rows = self._connection.execute(
+                "SELECT DISTINCT session_id FROM consumer WHERE queue_id = ?", (queue_id,)
+            )
+            self._memory[key] = [row[0] for row in rows]
+        sessions: list[int] = self._memory.get(key, [])
+        return sessions
 
     def _bound(self, exchange: Exchange, key: str, headers: Mapping[str, Any]) -> list[Queue]:
         assert self._connection is not None  # noqa: S101  inside a transaction
@@ -135,12 +121,16 @@ class Topology:
         }
         return [queue for queue_id in queue_ids if (queue := self.queue_by_id(queue_id))]
 
-    def _read_queue(self, condition: str, value: str | int) -> Queue | None:
-        columns = "SELECT id, name, durable, auto_delete, owner, arguments FROM queue "
-        row = self._row(columns + condition, (value,))
-        if row is None:
-            return None
-        return Queue(row[0], row[1], bool(row[2]), bool(row[3]), row[4], json.loads(row[5]))
+    def _read_queue(self, column: str, value: str | int) -> Queue | None:
+        key = (column, value)
+        if key not in self._memory:
+            columns = "id, name, durable, auto_delete, owner, arguments"
+            row = self._row(f"SELECT {columns} FROM queue WHERE {column} = ?", (value,))  # noqa: S608
+            self._memory[key] = row and Queue(
+                row[0], row[1], bool(row[2]), bool(row[3]), row[4], json.loads(row[5])
+            )
+        found: Queue | None = self._memory[key]
+        return found
 
     def _row(self, statement: str, values: tuple[Any, ...]) -> Any:
         assert self._connection is not None  # noqa: S101  inside a transaction

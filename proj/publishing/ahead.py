@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-import kombu
 from amqp import exceptions
 from amqp.exceptions import ChannelError, MessageNacked
 from celery import Celery
@@ -25,7 +24,7 @@ from proj.errors import (
 )
 from proj.publishing.failures import destination
 from proj.publishing.outcomes import Outcomes
-from proj.publishing.producer import DefaultExchange
+from proj.publishing.prepared import Encoder
 from proj.publishing.task_message import TaskMessage
 
 __all__ = ["CHUNK", "OneByOne", "way_to"]
@@ -208,29 +207,3 @@ class Pipelined(OneByOne):
             if error is None or isinstance(error, (Unroutable, Unwritable)):
                 return error
         return self._error(OutcomeUnknown, message, error.reason if error else reason)
-
-
-class Encoder:
-    """Makes of a message what Kombu's producer hands to a channel, and declares what it needs."""
-
-    def __init__(self, app: Celery, producer: Any) -> None:
-        self._app = app
-        self._producer = producer
-        self.prepare_message = producer.channel.prepare_message
-        # Kombu publishes to this object, which is as much of a channel as it uses.
-        self._kombu = kombu.Producer(self, DefaultExchange())
-
-    def __call__(self, message: TaskMessage) -> tuple[Any, str, str, bool]:
-        """Return the channel's message, its exchange, its routing key, and whether mandatory."""
-        message.expect_result(self._app, self._producer)
-        for entity in message.options.get("declare") or ():
-            self._producer.maybe_declare(entity)
-        options = {**message.options, "declare": None, "retry": False}
-        encoded: tuple[Any, str, str, bool] = self._kombu.publish(message.body, **options)
-        return encoded
-
-    def basic_publish(
-        self, message: Any, *, exchange: str, routing_key: str, mandatory: bool, **_: Any
-    ) -> tuple[Any, str, str, bool]:
-        """Give back what Kombu publishes."""
-        return message, exchange, routing_key, mandatory

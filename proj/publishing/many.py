@@ -107,7 +107,8 @@ def _messages(app: Celery, calls: Iterable[Any], task: Any) -> Iterator[TaskMess
     templates = app.send_task.templates
     for call in calls:
         if isinstance(call, TaskMessage):
-            yield call
+            # Its owner may have changed it.
+            yield replace(call, preparing=None)
             continue
         if isinstance(call, Signature):
             plain = type(call) is Signature and call.task in app.tasks

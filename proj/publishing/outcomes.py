@@ -57,6 +57,9 @@ class Outcomes:
 
     def add(self, message: TaskMessage, error: PublishError | None = None) -> None:
         """Note what became of the next message."""
+        if error is None and self.on_outcome is None:
+            self.counts["confirmed"] += 1
+            return
         outcome = Outcome(self.total, message, error)
         self.counts[outcome.state] += 1
         if error is not None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from inspect import signature
 from itertools import chain, repeat
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import kombu
 from amqp import exceptions
@@ -20,7 +21,10 @@ from proj.broker.channel import Blocked, Unconfirmed
 from proj.errors import BrokerUntrusted, PublishError, Refused, Unroutable, Unwritable
 from proj.publishing.failures import as_publish_error, destination
 
-__all__ = ["Producer"]
+if TYPE_CHECKING:
+    from proj.publishing.task_message import TaskMessage
+
+__all__ = ["DefaultExchange", "Producer"]
 
 PAUSE_SECONDS = 0.2
 """Between attempts, from the third on: some brokers take each connection and break it."""
@@ -44,6 +48,7 @@ class Producer(kombu.Producer):
     """What Celery's producer pool holds: Kombu's producer, whose ``publish`` keeps the promise."""
 
     def __init__(self, channel: Any, exchange: Any = None, *arguments: Any, **options: Any) -> None:
+        self.exchange_is_default = not exchange
         super().__init__(channel, exchange or DefaultExchange(), *arguments, **options)
 
     def publish(
@@ -64,17 +69,49 @@ class Producer(kombu.Producer):
         encode.
         """
         options.update(zip(POSITIONAL, more, strict=False), routing_key=routing_key)
-        retry = options.pop("retry", retry)
-        retry_policy = options.pop("retry_policy", retry_policy)
+        policy = {
+            "retry": options.pop("retry", retry),
+            "retry_policy": options.pop("retry_policy", retry_policy),
+        }
         if any(_is_transient(entity) for entity in options.get("declare") or ()):
             # A remote control command or its answer: no more lasting than the exchange it goes to.
             options.setdefault("delivery_mode", TRANSIENT_DELIVERY_MODE)
+        publish = partial(super().publish, body, **options)
+        again = partial(publish, **policy) if _may_retry(policy) else None
+        return self._keep_promise(publish, again, options)
+
+    def publish_prepared(self, message: TaskMessage) -> None:
+        """Publish a message that needs no preparing by Kombu; raises as :meth:`publish`."""
+        options = message.options
+        again = partial(super().publish, message.body, **options) if _may_retry(options) else None
+        self._keep_promise(partial(self._hand_over, message), again, options)
+
+    def _hand_over(self, message: TaskMessage) -> None:
+        assert message.preparing is not None  # noqa: S101 - as the caller has seen
+        channel = self.channel
+        prepared, exchange, routing_key, mandatory = message.preparing(channel, message)
+        for entity in message.options["declare"] or ():
+            self.maybe_declare(entity)
+        channel.basic_publish(
+            prepared, exchange=exchange, routing_key=routing_key, mandatory=mandatory
+        )
+
+    def _keep_promise(
+        self, publish: Callable[[], Any], again: Callable[[], Any] | None, options: dict[str, Any]
+    ) -> Any:
+        """Call ``publish``; where that fails, try again if there is an ``again``, Kombu's own."""
         if not getattr(self.connection, "is_amqp", False):
-            again = {"retry": retry, "retry_policy": retry_policy}
-            return self._publish_as_kombu(body, options, again)
-        may_retry = retry and (retry_policy or {}).get("max_retries") != 0
+            return self._publish_as_kombu(publish, again, options)
         with deadline.within_fallback():
-            return self._publish_until_deadline(body, options, retry=may_retry)
+            return self._publish_until_deadline(publish, options, retry=again is not None)
+
+    def revive(self, channel: Any) -> None:
+        """Publish on ``channel``, or on the default channel of a connection."""
+        # Kombu puts that off, by two objects; for each publish, since the pool parts the two.
+        if self.exchange_is_default and getattr(channel, "has_default_channel", False):
+            self.__connection__, self._channel = channel, channel.default_channel
+        else:
+            super().revive(channel)
 
     def maybe_declare(self, entity: Any, *arguments: Any, **options: Any) -> Any:
         """Declare ``entity`` as Kombu does, without a copy of it where that was done before."""
@@ -106,13 +143,15 @@ class Producer(kombu.Producer):
         else:
             super().__exit__(kind, error, traceback)
 
-    def _publish_until_deadline(self, body: Any, options: dict[str, Any], *, retry: bool) -> Any:
+    def _publish_until_deadline(
+        self, publish: Callable[[], Any], options: dict[str, Any], *, retry: bool
+    ) -> Any:
         perhaps_held = False
         pause_seconds = 0.0
         refused_pauses = self._refused_pauses() if retry else iter(())
         while True:
             try:
-                return super().publish(body, **options)
+                return publish()
             except (BrokerUntrusted, ChannelError) as error:
                 raise self.failure(error, options, perhaps_held=perhaps_held) from error
             except Unwritable:
@@ -137,20 +176,22 @@ class Producer(kombu.Producer):
             time.sleep(pause_seconds)
             pause_seconds = PAUSE_SECONDS
 
-    def _publish_as_kombu(self, body: Any, options: dict[str, Any], retry: dict[str, Any]) -> Any:
+    def _publish_as_kombu(
+        self, publish: Callable[[], Any], again: Callable[[], Any] | None, options: dict[str, Any]
+    ) -> Any:
         try:
-            return super().publish(body, **options)
+            return publish()
         except Exception as error:
             connection = self.connection
             lost = (OperationalError, *connection.connection_errors)
             refused = (MessageNacked, *connection.channel_errors)
             if not isinstance(error, (*lost, *refused)):
                 raise
-            if not (retry["retry"] and isinstance(error, lost)):
+            if again is None or not isinstance(error, lost):
                 raise self.failure(error, options) from error
         try:
             # Kombu's way to try again costs something even where nothing fails.
-            return super().publish(body, **options, **retry)
+            return again()
         except (*lost, *refused) as error:
             raise self.failure(error, options) from error
 
@@ -183,6 +224,10 @@ class Producer(kombu.Producer):
         self.connection.collect()
         if self.__connection__ is not None:
             self.revive(self.__connection__)
+
+
+def _may_retry(options: Mapping[str, Any]) -> bool:
+    return bool(options["retry"]) and (options["retry_policy"] or {}).get("max_retries") != 0
 
 
 def _is_transient(entity: Any) -> bool:

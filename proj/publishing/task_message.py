@@ -7,20 +7,27 @@ This is the seam for whoever keeps messages before they are published, such as a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import kombu
 from celery import Celery, signals
 from kombu.compression import compress
-from kombu.serialization import dumps
+from kombu.serialization import dumps, registry
+from kombu.utils import json
 
 from proj.publishing.no_channel import NoChannel
 
+if TYPE_CHECKING:
+    from proj.publishing.prepared import Preparing
+
 __all__ = ["Composer", "TaskMessage", "compose", "declares_reply_queue", "encode"]
 
+JSON = json.JSONEncoder()
 
-@dataclass(frozen=True)
+
+@dataclass(slots=True)
 class TaskMessage:
     """One message as ``kombu.Producer.publish(body, **options)`` takes it."""
 
@@ -40,6 +47,8 @@ class TaskMessage:
     """The fields of its event ``task-sent``, if ``task_send_sent_event`` is on."""
     keeper: Any = None
     """The outbox's producer, if an open database transaction keeps the message."""
+    preparing: Preparing | None = field(default=None, compare=False, repr=False)
+    """What spares Kombu's work: only while nobody has seen the message, and may have changed it."""
 
     @property
     def id(self) -> str:
@@ -49,7 +58,10 @@ class TaskMessage:
     def publish(self, app: Celery, producer: Any, *, has_result: bool = False) -> None:
         """Publish it with ``producer`` and tell so; raises :class:`proj.errors.PublishError`."""
         self.expect_result(app, producer, has_result=has_result)
-        producer.publish(self.body, **self.options)
+        if self.preparing is None:
+            producer.publish(self.body, **self.options)
+        else:
+            producer.publish_prepared(self)
         self.tell_published(app, producer)
 
     def expect_result(self, app: Celery, producer: Any, *, has_result: bool = False) -> None:
@@ -152,11 +164,21 @@ def encode(
 ) -> bytes | str:
     """Return the body, and say in ``options`` what it is, as ``kombu.Producer.publish`` does."""
     serializer, compression = encoding
-    options["content_type"], options["content_encoding"], body = dumps(call, serializer=serializer)
+    options["content_type"], options["content_encoding"], body = _serialised(call, serializer)
     if compression:
         body, options["headers"]["compression"] = compress(body, compression)
     encoded: bytes | str = body
     return encoded
+
+
+def _serialised(call: Any, serializer: str | None) -> tuple[str, str, Any]:
+    codec = registry._encoders.get(serializer)  # noqa: SLF001 - as its dumps()
+    if codec is not None and codec.encoder is json.dumps:
+        # Kombu makes an encoder for each message. Where it fails, Kombu's own error follows.
+        with suppress(Exception):
+            return codec.content_type, codec.content_encoding, JSON.encode(call)
+    kombus: tuple[str, str, Any] = dumps(call, serializer=serializer)
+    return kombus
 
 
 class _Complete(Exception):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery.utils.log import get_logger
 
-from proj.dead_letters.entry import DeadLetter
-from proj.dead_letters.retaining import remove_old
 from proj.errors import WorkQueueError
+
+if TYPE_CHECKING:
+    from proj.dead_letters.entry import DeadLetter
 
 __all__ = ["Retention"]
 
@@ -53,6 +54,9 @@ class Retention:
             self._thread.start()
 
     def _remove(self, keep_seconds: float | None) -> None:
+        # Not at the top: few workers are asked to.
+        from proj.dead_letters.retaining import remove_old  # noqa: PLC0415
+
         before = self.removed
         try:
             left = remove_old(

@@ -5,12 +5,17 @@ from __future__ import annotations
 import random
 from datetime import datetime, timezone
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import amqp
 import pytest
+from amqp import spec
+from amqp.method_framing import frame_writer
+from amqp.serialization import dumps
 
-from proj.broker.message import Message
+from proj.broker.frames import frames_of
+from proj.broker.message import Message, Outline
 
 VALUES: list[Any] = [
     None,
@@ -43,7 +48,11 @@ PROPERTIES: dict[str, list[Any]] = {
     "reply_to": [None, "", "somebody"],
     "expiration": [None, "1000"],
     "message_id": [None, "7"],
+    "timestamp": [None, 1_800_000_000],
 }
+
+FRAME_MAX = 131_072
+"""RabbitMQ's default."""
 
 
 def encoded(message: amqp.Message) -> bytes:
@@ -82,3 +91,46 @@ def test_a_header_that_cannot_be_encoded_is_the_same_error(value: Any) -> None:
 
     with pytest.raises(type(wanted.value)):
         encoded(Message("", application_headers={"header": value}))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_headers_like_those_of_an_outline_have_the_bytes_of_py_amqp(seed: int) -> None:
+    """Wherever the varying ones stand, and whatever text they hold."""
+    chance = random.Random(seed)  # noqa: S311 - seeded choices
+    headers = {f"header-{number}": chance.choice(VALUES) for number in range(10)}
+    texts = [value for value in VALUES if isinstance(value, str)]
+    varying = chance.sample(sorted(headers), 4)
+    headers.update(dict.fromkeys(varying, "model"))
+    outline = Outline(headers, varying)
+
+    for _ in range(5):
+        headers.update({name: chance.choice(texts) for name in varying})
+        found = Message("body", application_headers=dict(headers))
+        found.outline = outline
+
+        assert encoded(found) == encoded(amqp.Message("body", application_headers=headers))
+
+
+@pytest.mark.parametrize(
+    "body", ["", b"", "Grüße", b"\x00\xce" * 100, "x" * 100_000, "x" * 200_000], ids=len
+)
+def test_the_frames_of_a_publish_are_those_of_py_amqp(body: str | bytes) -> None:
+    """Method, header and body in one write; what needs several body frames is left to py-amqp."""
+    written: list[bytes] = []
+    connection = SimpleNamespace(frame_max=FRAME_MAX, bytes_sent=0)
+    transport = SimpleNamespace(write=lambda data: written.append(bytes(data)))
+    where = (0, "", "Grüße", True, False)
+    headers = {"id": "8bf3bd9c", "retries": 0}
+    wanted = amqp.Message(body, application_headers=headers, delivery_mode=2)
+    write = frame_writer(connection, transport)
+    write(1, 7, spec.Basic.Publish, dumps("Bssbb", where), wanted)
+
+    found = frames_of(
+        7, where, Message(body, application_headers=headers, delivery_mode=2), FRAME_MAX
+    )
+
+    if len(body) > FRAME_MAX:
+        assert found is None
+        assert len(written) > 1
+    else:
+        assert [found] == written

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import random
 from datetime import datetime, timezone
 from decimal import Decimal
 from functools import partial
 from typing import Any
+from uuid import RFC_4122, UUID
 
 import pytest
 from celery import Celery, Task, group, signals
+from celery.utils.saferepr import saferepr
 
 from proj import plugin, publish_many
+from proj.publishing.prepared import ByKombu
 from proj.publishing.task_message import TaskMessage, compose
+from proj.publishing.template import representation, task_uuid
 
 TASK_ID = "8bf3bd9c-0d1b-4ef0-9e39-0d1b4ef09e39"
 
@@ -67,6 +72,15 @@ def by_celery(app: Celery, args: Any, kwargs: Any, **options: Any) -> TaskMessag
     return message
 
 
+class DescribingChannel:
+    """Whose messages are what Kombu hands over: body, properties, headers."""
+
+    @staticmethod
+    def prepare_message(*described: Any) -> tuple[Any, ...]:
+        """Return what the message is made of."""
+        return described
+
+
 def note_celerys_own(monkeypatch: pytest.MonkeyPatch, app: Celery) -> list[str]:
     """Return a list to which each message that Celery makes adds a name."""
     made: list[str] = []
@@ -96,6 +110,33 @@ def test_a_template_makes_what_celery_makes(
     assert found == wanted
     assert found is not None
     assert list(found.options["headers"]) == list(wanted.options["headers"])
+    assert found.preparing is not None
+    assert found.preparing(DescribingChannel, found) == ByKombu(DescribingChannel)(wanted)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_arguments_are_shown_as_celery_shows_them(seed: int) -> None:
+    """Cut to any length, quoted, nested: what workers log and Flower shows is the same."""
+    chance = random.Random(seed)  # noqa: S311 - seeded choices
+    values: list[Any] = [1, -5, 10**30, True, None, 1.5, float("inf"), "", "it's", '"', "\\'"]
+    values += ["x" * 50, "Grüße\n", "y" * 1100, (1,), [2], {"a": (1,)}, b"x", Decimal("1.5")]
+
+    for _ in range(200):
+        kind = chance.choice((tuple, list))
+        shown = kind(chance.choice(values) for _ in range(chance.randrange(6)))
+        for longest in (1024, 30, 10):
+            found = representation(shown, longest, 3)
+            assert found == saferepr(shown, longest, maxlevels=3), shown
+
+
+def test_a_task_id_is_a_random_uuid() -> None:
+    """Of version 4 and written as Celery writes it; no two are equal."""
+    found = [task_uuid() for _ in range(1000)]
+
+    assert len(set(found)) == len(found)
+    for each in map(UUID, found):
+        assert (each.version, each.variant) == (4, RFC_4122)
+    assert [str(UUID(each)) for each in found] == found
 
 
 @pytest.mark.parametrize(
@@ -228,6 +269,16 @@ def test_arguments_that_the_task_does_not_take_are_refused_at_the_call() -> None
     templates.message(one, (1,), {}, None, {})
     with pytest.raises(TypeError, match="takes 1 positional argument"):
         templates.message(one, (1, 2), {}, None, {})
+
+
+def test_an_id_that_is_no_text_is_left_to_kombu() -> None:
+    """It may be nothing that a message can hold, and Kombu's error says so."""
+    app = make_app()
+    templates, echo = app.send_task.templates, app.tasks["echo"]
+
+    made = [templates.message(echo, (), {}, UUID(TASK_ID), {}) for _ in range(2)]
+
+    assert [message.preparing for message in made] == [None, None]
 
 
 def test_each_task_of_one_class_has_messages_of_its_own() -> None:

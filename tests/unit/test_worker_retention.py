@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
+from proj.dead_letters import retaining
 from proj.settings import Settings
-from proj.worker import retention
 from proj.worker.retention import Retention
 from tests.support.waiting import wait_until
 
@@ -22,7 +22,7 @@ def test_whatever_fails_is_logged_and_tried_again(
     def fail(*_: object, **__: object) -> None:
         raise TypeError("nobody thought of it")
 
-    monkeypatch.setattr(retention, "remove_old", fail)
+    monkeypatch.setattr(retaining, "remove_old", fail)
     consumer = SimpleNamespace(
         app=None, work_queue_settings=Settings(dead_letters_keep_seconds=60.0)
     )
