@@ -49,7 +49,7 @@ if os.environ.get("TEST_RAISING_RECEIVERS"):
 def began(name: str) -> None:
     """Write down that a run of ``name`` begins in this process."""
     with (Path(os.environ["TEST_LEDGER"]) / "began").open("a") as ledger:
-        ledger.write(f"{name} {os.getpid()}\n")
+        ledger.write(f"{name} {os.getpid()} {time.time()}\n")
 
 
 @app.task(name="note")
