@@ -1,4 +1,4 @@
-"""``celery control``: revoking by stamps, and rate limits, while the worker works."""
+"""``celery control``: revoking by stamps, rate limits and time limits, while the worker works."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 
+from proj.dead_letters.reasons import Reason
 from tests.support.control_scene import ControlScene
 from tests.support.waiting import wait_until
 from tests.support.worker import Worker
@@ -69,3 +70,22 @@ def test_a_rate_limit_holds_for_the_worker_and_not_for_each_process(
     assert all(gap > 1 for gap in gaps), gaps
     answer = scene.ask(worker, "rate_limit", task_name="note", rate_limit=0)
     assert answer == {"ok": "rate limit disabled successfully"}
+
+
+def test_a_time_limit_that_was_changed_holds_for_the_next_task(
+    scene: ControlScene, worker: Worker
+) -> None:
+    """A task that had no limit is ended by its new one; without it again, it runs on."""
+    answer = scene.ask(worker, "time_limit", task_name="hold", hard=1.0)
+    assert answer == {"ok": "time limits set successfully"}
+    scene.send("hold", "limited")
+
+    ((letter, _, _),) = scene.wait_letters()
+
+    assert (letter.reason, letter.task) == (Reason.TIME_LIMIT, "hold")
+    assert scene.begun()["limited"] == 1
+    scene.ask(worker, "time_limit", task_name="hold", hard=None, soft=None)
+    scene.send("hold", "unlimited")
+    scene.wait_run("unlimited")
+    scene.release("unlimited")
+    scene.wait_begun("unlimited-ended")
