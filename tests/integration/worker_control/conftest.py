@@ -23,3 +23,10 @@ def scene(node: RabbitMQ, kind: Kind) -> Iterator[ControlScene]:
     """Set the scene for the tests of one file."""
     with ControlScene(node.url(), kind) as here:
         yield here
+
+
+@pytest.fixture(autouse=True)
+def released(scene: ControlScene) -> Iterator[None]:
+    """Let whatever a test has begun end with it: the next one needs the worker's processes."""
+    yield
+    scene.release(*scene.begun())

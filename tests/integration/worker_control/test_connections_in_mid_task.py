@@ -10,21 +10,21 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.channel_closing import ChannelClosing
+from tests.support.consuming_proxy import ConsumingProxy
 from tests.support.control_scene import ControlScene
 from tests.support.rabbitmq import RabbitMQ
 from tests.support.worker import Worker
 
 
 @pytest.fixture(scope="module")
-def proxy(node: RabbitMQ, scene: ControlScene) -> Iterator[ChannelClosing]:
+def proxy(node: RabbitMQ, scene: ControlScene) -> Iterator[ConsumingProxy]:
     """The network between the worker and its broker."""
-    with ChannelClosing(node.port, scene.queue) as proxy:
+    with ConsumingProxy(node.port, scene.queue) as proxy:
         yield proxy
 
 
 @pytest.fixture(scope="module")
-def worker(scene: ControlScene, proxy: ChannelClosing) -> Worker:
+def worker(scene: ControlScene, proxy: ConsumingProxy) -> Worker:
     """One worker with two processes, for all tests here."""
     return scene.worker("cut", concurrency=2, url=proxy.url(scene.url))
 
@@ -32,7 +32,7 @@ def worker(scene: ControlScene, proxy: ChannelClosing) -> Worker:
 @pytest.mark.parametrize("fault", ["channel closed", "connection cut"])
 @pytest.mark.usefixtures("worker")
 def test_a_task_ends_and_its_process_consumes_again(
-    scene: ControlScene, proxy: ChannelClosing, fault: str
+    scene: ControlScene, proxy: ConsumingProxy, fault: str
 ) -> None:
     """Both runs end, the message is acknowledged once, and both processes work again."""
     name = fault.replace(" ", "-")

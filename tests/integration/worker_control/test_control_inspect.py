@@ -60,7 +60,7 @@ def test_reserved_tells_what_waits_in_the_worker_for_a_process(
     (task,) = wait_until(lambda: scene.ask(worker, "reserved"), what="a task waits in the worker")
 
     assert (task["id"], task["name"], task["args"]) == (task_id, "note", ["reserved"])
-    assert len(scene.ask(worker, "active")) == 2
+    wait_until(lambda: len(scene.ask(worker, "active")) == 2, what="two tasks run")
     assert not scene.begun()["reserved"]
     scene.release("busy-1", "busy-2")
     scene.wait_begun("reserved")

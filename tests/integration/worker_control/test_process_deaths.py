@@ -66,7 +66,7 @@ def test_a_process_that_a_task_left_behind_does_not_hide_the_death_of_its_own(
 def test_a_process_that_the_kernel_kills_for_its_memory_loses_nothing(
     scene: ControlScene, worker: Worker
 ) -> None:
-    """The kernel's own count of kills proves it; the message runs in another process."""
+    """The kernel's own count of its kills proves it; the message runs in another process."""
     scene.wait_pool(worker, 2)
     scene.send("allocate", "large", 200)
     first = scene.wait_run("large")
@@ -98,8 +98,33 @@ def test_no_process_outlives_the_main_process(scene: ControlScene, worker: Worke
         what="no process is left",
         timeout_seconds=5,
     )
-    wait_until(scene.broker.waiting, lambda waiting: waiting == 1, what="the message is back")
+    wait_until(lambda: scene.broker.take(scene.queue), what="the message is back")
     assert scene.begun()["orphan-ended"] == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
+def test_no_process_outlives_a_stop(scene: ControlScene, number: signal.Signals) -> None:
+    """SIGINT lets the task end, SIGQUIT gives its message back: either way nothing runs unseen."""
+    worker = scene.worker(f"stopped-by-{number}", concurrency=2)
+    pids = scene.wait_pool(worker, 2)
+    name = f"held-at-{number}"
+    scene.send("hold", name)
+    scene.wait_run(name)
+
+    worker.signal(number)
+    worker.wait_for_log("Stopping: no new message")
+    if number == signal.SIGINT:
+        scene.release(name)
+
+    assert worker.wait_end() == 0
+    assert not [pid for pid in pids if runs(pid)]
+    was_finished = number == signal.SIGINT
+    assert scene.begun()[f"{name}-ended"] == was_finished
+    wait_until(
+        scene.broker.waiting,
+        lambda waiting: waiting == (not was_finished),
+        what="what was not finished is back",
+    )
 
 
 def left_behind(scene: ControlScene) -> list[int]:
