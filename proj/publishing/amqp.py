@@ -86,6 +86,10 @@ class AMQP(CeleryAMQP):
             if not (message.headers or message.body).get("eta"):
                 # By it the broker tells how long its oldest message has waited.
                 options.setdefault("timestamp", int(time.time()))
+            if (message.headers or message.body).get("expires"):
+                # Celery asks the broker to end it, unseen: its result would be awaited for ever.
+                # The worker sees `expires`, and tells of it.
+                options["expiration"] = None
             leave_delayed_way(options)
             if getattr(producer, "is_outbox", False):
                 # What is left of a delay is known as the message leaves the outbox.

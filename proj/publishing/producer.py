@@ -57,8 +57,9 @@ class Producer(kombu.Producer):
     ) -> Any:
         """Publish ``body``; return once the broker holds it.
 
-        With ``retry``, a message whose connection is lost is published again, until the deadline;
-        ``retry_policy`` counts for other brokers than RabbitMQ only.
+        With ``retry``, a message whose connection is lost is published again, until the deadline,
+        not at all with ``max_retries`` 0 in ``retry_policy``; the rest of that counts for other
+        brokers than RabbitMQ only.
         Raises :class:`proj.errors.PublishError`, and what Kombu says of a ``body`` that it cannot
         encode.
         """
@@ -71,8 +72,9 @@ class Producer(kombu.Producer):
         if not getattr(self.connection, "is_amqp", False):
             again = {"retry": retry, "retry_policy": retry_policy}
             return self._publish_as_kombu(body, options, again)
+        may_retry = retry and (retry_policy or {}).get("max_retries") != 0
         with deadline.within_fallback():
-            return self._publish_until_deadline(body, options, retry=retry)
+            return self._publish_until_deadline(body, options, retry=may_retry)
 
     def maybe_declare(self, entity: Any, *arguments: Any, **options: Any) -> Any:
         """Declare ``entity`` as Kombu does, without a copy of it where that was done before."""

@@ -17,6 +17,7 @@ from celery.worker.state import task_ready
 
 from proj.dead_letters.letter import ErrorDetails
 from proj.dead_letters.reasons import Reason
+from proj.settlement.attempts import begun_before
 from proj.settlement.decision import Action
 from proj.settlement.outcome import DONE, GIVEN_BACK, Ending, Outcome, failed, try_again
 from proj.worker.failing import record_failure
@@ -50,6 +51,9 @@ class SettledRequest(Request):
         problem = problem_of(self)
         if problem:
             raise InvalidTaskError(problem)
+        if begun_before(message.headers, redelivered=False):
+            # A copy stands for the message that was given back: to the task it is the same one.
+            self.delivery_info["redelivered"] = True
         self.settler.unsettled.add(self)
 
     def acknowledge(self) -> None:

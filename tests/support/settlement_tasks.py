@@ -137,6 +137,14 @@ def ask_again(name: str) -> None:
     raise Reject("not now", requeue=True)
 
 
+@app.task(name="ask_again_once", bind=True)
+def ask_again_once(self: Any, name: str) -> None:
+    """Ask for another try, unless Celery's own header tells that this is it."""
+    began(name)
+    if not self.request.delivery_info["redelivered"]:
+        raise Reject("not now", requeue=True)
+
+
 @app.task(name="refuse")
 def refuse(name: str) -> None:
     """Reject the message for good."""
