@@ -23,11 +23,18 @@ class Kind:
     """Whether it takes more messages as it gets more processes; the broker is told once if not."""
 
 
+HAS_CONSUMER_PROCESSES = "consumer_processes" in {field.name for field in fields(Settings)}
+
 KINDS = {
-    # Celery's pool looks after its processes every five seconds.
-    "prefork": Kind("prefork", {}, redelivery_seconds=15, prefetch_follows_pool=False),
+    "prefork": Kind(
+        "prefork",
+        {"WORK_QUEUE_CONSUMER_PROCESSES": "0"} if HAS_CONSUMER_PROCESSES else {},
+        # Celery's pool looks after its processes every five seconds.
+        redelivery_seconds=15,
+        prefetch_follows_pool=False,
+    ),
 }
-if "consumer_processes" in {field.name for field in fields(Settings)}:
+if HAS_CONSUMER_PROCESSES:
     KINDS["consumer-processes"] = Kind(
         "consumer-processes",
         {"WORK_QUEUE_CONSUMER_PROCESSES": "1"},

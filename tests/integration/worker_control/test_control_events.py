@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import celery
@@ -59,7 +58,7 @@ def listener(scene: ControlScene) -> Listener:
 
 
 @pytest.fixture(scope="module")
-def worker(scene: ControlScene, listener: Listener) -> Iterator[Worker]:
+def worker(scene: ControlScene, listener: Listener) -> Worker:
     """One worker with two processes, for all tests here."""
     assert not listener.events()
     return scene.worker("told", concurrency=2)
