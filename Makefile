@@ -10,6 +10,9 @@ SEED ?= 1
 SECONDS ?= 300
 ROUNDS ?= 5
 QUEUE_TYPE ?= quorum
+# The kind of worker that the tests and the demo run on: see CONTRIBUTING.md.
+WORKER ?= prefork
+export TEST_WORKER := $(WORKER)
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 # Most of a test is waiting for real processes. The long files first, so that none runs alone at the end.

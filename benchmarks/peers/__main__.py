@@ -18,9 +18,11 @@ from pathlib import Path
 from benchmarks.peers.contenders import CONTENDERS, QUEUE_TYPES
 from benchmarks.peers.measures import MEASURES
 from tests.support.rabbitmq import new_rabbitmq
+from tests.support.worker_kinds import KINDS
 
 PACKAGES = ("celery", "kombu", "amqp", "pika", "dramatiq", "potatoq", "taskiq", "taskiq-aio-pika")
-NAMES = [contender.name for contender in CONTENDERS]
+TAKING_PART = [contender for contender in CONTENDERS if contender.kind in KINDS]
+NAMES = [contender.name for contender in TAKING_PART]
 Results = dict[str, dict[str, list[float]]]
 """Figure -> contender -> one number for each round."""
 
@@ -46,8 +48,10 @@ def main() -> None:
         release = broker.control("version").strip()
         for number in range(options.rounds):
             for name in names:
-                for contender in CONTENDERS:
+                for contender in TAKING_PART:
                     if options.queue_type not in contender.queue_types:
+                        continue
+                    if contender.measures and name not in contender.measures:
                         continue
                     if options.contender and contender.name not in options.contender:
                         continue

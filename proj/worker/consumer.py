@@ -35,8 +35,9 @@ from proj.worker.stall import StallWatch
 from proj.worker.stopping import Stopping
 from proj.worker.subscribing import Subscription
 from proj.worker.telling import work_queue_status
+from proj.worker.time_limits import time_limit
 
-__all__ = ["Consumer", "work_queue_pause", "work_queue_status"]
+__all__ = ["Consumer", "time_limit", "work_queue_pause", "work_queue_status"]
 
 logger = get_logger(__name__)
 

@@ -9,9 +9,11 @@ from urllib.parse import urlsplit
 import pytest
 from pika.exceptions import ChannelClosedByBroker
 
+from tests.support.consuming_proxy import ConsumingProxy
 from tests.support.proxy import Proxy
 from tests.support.settlement_scene import Scene
 from tests.support.waiting import wait_until
+from tests.support.worker_kinds import KINDS
 
 NOT_FOUND = 404
 
@@ -42,7 +44,8 @@ def test_a_connection_lost_in_mid_task_costs_one_more_run_and_nothing_else(scene
 def test_a_connection_lost_while_the_worker_starts_is_replaced_at_once(scene: Scene) -> None:
     """Kombu alone replaces it unseen by the event loop, which then reads no delivery, for ever."""
     lossy = "tests.support.lossy_consumer:LossyConsumer"
-    worker = scene.worker(environment={"TEST_CONSUMER": lossy})
+    # Other kinds of worker have a consumer of their own.
+    worker = scene.worker(environment={"TEST_CONSUMER": lossy}, kind=KINDS["prefork"])
     assert "a test has dropped the connection" in worker.log()
     scene.send("note", "read")
 
@@ -133,12 +136,17 @@ def test_a_worker_that_is_given_nothing_although_messages_wait_connects_again(
     scene: Scene,
 ) -> None:
     """Alive but not consuming is the worst failure of all: the worker notices it by itself."""
-    worker = scene.worker(concurrency=1, environment={"WORK_QUEUE_STALL_SECONDS": "3"})
-    scene.control("lose_consumer")
-    scene.send("note", "waiting")
+    with ConsumingProxy(port_of(scene.url), scene.queue) as proxy:
+        worker = scene.worker(
+            concurrency=1,
+            url=through(proxy, scene.url),
+            environment={"WORK_QUEUE_STALL_SECONDS": "3"},
+        )
+        assert proxy.cancel_consumers()
+        scene.send("note", "waiting")
 
-    worker.wait_for_log(r"ERROR.*Stalled: 1 message")
-    scene.wait_begun("waiting")
+        worker.wait_for_log(r"ERROR.*Stalled: 1 message")
+        scene.wait_begun("waiting")
 
 
 def test_an_idle_worker_does_not_reconnect(scene: Scene) -> None:

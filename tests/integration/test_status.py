@@ -17,6 +17,7 @@ from tests.integration.conftest import AnyBroker, WorkerFactory
 from tests.support.broker import Broker
 from tests.support.waiting import wait_until
 from tests.support.worker import ROOT
+from tests.support.worker_kinds import KINDS, chosen_kind
 from tests.support.workqueue_command import command, environment_of, run, run_json
 
 
@@ -43,7 +44,8 @@ def test_status_tells_what_waits_and_what_runs(
     assert "There is no queue 'task_queue'" in before.stdout
     assert (idle.returncode, "!" in idle.stdout) == (0, False), idle.stdout
     work = told["work"]
-    assert (work["in_work"], work["consumers"]) == (2, 1)
+    consumers = 1 if chosen_kind() is KINDS["prefork"] else 2
+    assert (work["in_work"], work["consumers"]) == (2, consumers)
     assert work["in_per_second"] is not None
     assert work["out_per_second"] is not None
     processes = told["workers"]["w@localhost"]["processes"]

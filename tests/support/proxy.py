@@ -78,6 +78,9 @@ class Proxy:
                 each.shutdown(socket.SHUT_RDWR)
             each.close()
 
+    def on_request(self, broker: socket.socket, data: bytes) -> None:
+        """Look at what goes to ``broker`` next; for subclasses."""
+
     def refuse(self) -> None:
         """End every connection, and take none from now on."""
         with suppress(OSError):
@@ -114,6 +117,7 @@ class Proxy:
         with suppress(OSError), _ending(broker):
             while data := client.recv(65536):
                 self._wait_while_held("requests", len(data))
+                self.on_request(broker, data)
                 broker.sendall(data)
 
     def _answer(self, broker: socket.socket, client: socket.socket) -> None:

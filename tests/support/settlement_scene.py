@@ -67,6 +67,7 @@ class Scene:
         ready: bool = True,
         url: str | None = None,
         log_name: str | None = None,
+        app: str = APP,
         **options: Any,
     ) -> Worker:
         """Start a worker; it ends with the scene."""
@@ -79,19 +80,20 @@ class Scene:
             **options.pop("environment", {}),
         }
         worker = Worker(
-            name, url or self.url, self.folder, app=APP, environment=environment, **options
+            name, url or self.url, self.folder, app=app, environment=environment, **options
         )
         if log_name:
             worker.log_file = self.folder / f"{log_name}.log"
         self._stack.enter_context(worker)
         return worker.wait_ready() if ready else worker
 
-    def send(self, task: str, *arguments: Any, **headers: Any) -> str:
+    def send(self, task: str, *arguments: Any, queue: str | None = None, **headers: Any) -> str:
         """Publish a task message as Celery's protocol 2 has it; return its id."""
         task_id = str(uuid.uuid4())
         body = kombu.serialization.dumps([list(arguments), {}, {}], serializer="json")[2]
         self.broker.send(
             body.encode(),
+            routing_key=queue,
             headers={"lang": "py", "task": task, "id": task_id, "root_id": task_id, **headers},
             content_type="application/json",
             content_encoding="utf-8",

@@ -12,7 +12,6 @@ from typing import Any
 
 from celery import Celery, Task, signals
 from celery.exceptions import Ignore, Reject
-from celery.worker.control import control_command
 
 from proj import plugin
 from proj.settings import read
@@ -50,7 +49,7 @@ if os.environ.get("TEST_RAISING_RECEIVERS"):
 def began(name: str) -> None:
     """Write down that a run of ``name`` begins in this process."""
     with (Path(os.environ["TEST_LEDGER"]) / "began").open("a") as ledger:
-        ledger.write(f"{name} {os.getpid()}\n")
+        ledger.write(f"{name} {os.getpid()} {time.time()}\n")
 
 
 @app.task(name="note")
@@ -199,15 +198,6 @@ def two_arguments(name: str, number: int) -> Any:
 def one_a_minute(name: str) -> None:
     """Run once a minute at most."""
     began(name)
-
-
-@control_command()
-def lose_consumer(panel: Any) -> str:
-    """Cancel the consumer on the broker, behind the worker's back: it believes to consume."""
-    tasks = panel.consumer.task_consumer
-    for tag in tasks._active_tags.values():  # noqa: SLF001 - this is the fault
-        tasks.channel.basic_cancel(tag)
-    return "lost"
 
 
 @app.task(name="idle", ignore_result=True)

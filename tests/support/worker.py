@@ -13,6 +13,7 @@ from types import TracebackType
 
 from tests.support.processes import end_group, start_group
 from tests.support.waiting import wait_until
+from tests.support.worker_kinds import Kind, chosen_kind
 
 __all__ = ["ROOT", "Worker"]
 
@@ -23,7 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 class Worker:
     """One worker of the app ``app``, run from ``folder``; a context manager that ends it.
 
-    ``inside`` is what goes before the command, such as that of a network namespace.
+    ``kind`` is that of a worker with processes; None: the one that TEST_WORKER names. ``inside`` is
+    what goes before the command, such as that of a network namespace.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class Worker:
         app: str = "proj",
         concurrency: int = 1,
         pool: str = "prefork",
+        kind: Kind | None = None,
         environment: Mapping[str, str] | None = None,
         options: tuple[str, ...] = (),
         run_from: Path = ROOT,
@@ -51,6 +54,7 @@ class Worker:
             "PYTHONUNBUFFERED": "1",
             # A killed worker cannot remove what it has there.
             "TMPDIR": str(folder),
+            **((kind or chosen_kind()).environment if pool == "prefork" else {}),
             **(environment or {}),
         }
         self.command = [

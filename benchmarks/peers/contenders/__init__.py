@@ -20,6 +20,10 @@ class Contender:
     processes_each: bool = False
     """One command starts one process, so it is started several times."""
     queue_types: tuple[str, ...] = QUEUE_TYPES
+    measures: tuple[str, ...] | None = None
+    """The measures it takes part in; None: all."""
+    kind: str = "prefork"
+    """The kind of worker, where it is ours: one of ``tests.support.worker_kinds``."""
 
     def worker(self, processes: int) -> list[list[str]]:
         """Return the commands that start ``processes`` that work."""
@@ -33,6 +37,14 @@ CELERY = "celery -A {module} worker -c {processes} -l ERROR"
 CONTENDERS = (
     Contender("pika", "plain_pika", "{module} consume", processes_each=True),
     Contender("work queue", "work_queue", CELERY),
+    Contender(
+        "work queue, consumer processes",
+        "consumer_processes",
+        CELERY,
+        # It publishes as the work queue does.
+        measures=("drain", "latency", "start", "growth"),
+        kind="consumer-processes",
+    ),
     Contender("celery", "stock_celery", CELERY),
     Contender(
         "dramatiq", "dramatiq_actor", "dramatiq {module} --processes {processes} --threads 1"
