@@ -151,7 +151,7 @@ def test_an_asynchronous_view_enqueues_for_its_own_application(
 ) -> None:
     """Its task goes to the queue of the view's application, although another was made last."""
 
-    @shared_task(name="flask.whose")
+    @shared_task(name="flask.whose_view")
     def whose() -> str:
         return str(current_app.name)
 
