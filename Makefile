@@ -13,7 +13,7 @@ QUEUE_TYPE ?= quorum
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 # Most of a test is waiting for real processes. The long files first, so that none runs alone at the end.
-PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 
@@ -45,7 +45,7 @@ chaos: $(READY) rabbitmq ## faults under load for longer: make chaos SEED=7 SECO
 env: .env ## passwords for docker compose, in .env
 
 .env:
-	@$(PYTHON) -c 'import secrets; [print(f"{name}={secrets.token_hex(20)}") for name in "ADMINISTRATOR_PASSWORD WORKER_PASSWORD PRODUCER_PASSWORD FLOWER_PASSWORD ERLANG_COOKIE".split()]; print(f"FLOWER_LOGIN=operator:{secrets.token_hex(20)}")' | install -m 600 /dev/stdin $@
+	@$(PYTHON) -c 'import secrets; [print(f"{name}={secrets.token_hex(20)}") for name in "ADMINISTRATOR_PASSWORD OPERATOR_PASSWORD WORKER_PASSWORD PRODUCER_PASSWORD FLOWER_PASSWORD ERLANG_COOKIE".split()]; print(f"FLOWER_LOGIN=operator:{secrets.token_hex(20)}")' | install -m 600 /dev/stdin $@
 	@echo "Wrote .env: new passwords, readable by you alone. Keep it out of version control."
 
 benchmarks: $(READY) rabbitmq ## the work queue beside its peers; benchmarks/README.md has the caveats

@@ -42,9 +42,8 @@ def judge(fact: Mapping[str, Any], within_seconds: float) -> dict[str, Any]:
             reason = f"paused since {pause['since'] or '?'} by {pause['by'] or '?'}"
         else:
             reason = f"consuming {', '.join(fact['consuming']) or 'nothing'}"
-    told = {key: fact[key] for key in TOLD}
     judged = {"alive": alive, "ready": ready, "reason": reason, "turned_seconds_ago": round(ago, 3)}
-    return told | judged
+    return {key: fact[key] for key in TOLD} | judged
 
 
 def main(
@@ -79,14 +78,10 @@ def main(
     asked = "alive" if options.live and not options.ready else "ready"
     well = bool(found) and all(each[asked] for each in found)
     if options.json:
-        print(json.dumps({"well": well, "workers": found}))
-        return not well
-    for each in found:
-        state = "ready" if each["ready"] else "alive, not ready" if each["alive"] else "not alive"
-        if each["pid"] is None:
-            state = "not readable"
-        print(f"{each['node']}: {state}: {each['reason']}")
-    if not found:
+        _show(json.dumps({"well": well, "workers": found}))
+    elif found:
+        _show("\n".join(f"{each['node']}: {_state(each)}: {each['reason']}" for each in found))
+    else:
         print(
             f"No worker{' ' + options.node if options.node else ''} has left a file in "
             f"{', '.join(folders) or runtime_folder()}. "
@@ -124,25 +119,37 @@ def process_started(pid: int) -> str | None:
     return "running"
 
 
+def _show(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # a reader such as `head` has had enough; the exit code still tells
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _state(judged: Mapping[str, Any]) -> str:
+    if judged["pid"] is None:
+        return "not readable"
+    return "ready" if judged["ready"] else "alive, not ready" if judged["alive"] else "not alive"
+
+
 def _default_folders() -> list[str]:
     """Return this user's folders: a login, a service and ``su`` differ in their environment."""
-    user = os.getuid()
-    folders = {
-        runtime_folder(): None,
-        f"/run/user/{user}/celery-workqueue": None,
-        _temporary_folder(os.environ.get("TMPDIR", "/tmp")): None,  # noqa: S108 - of this user alone
-        _temporary_folder("/tmp"): None,  # noqa: S108 - as above
-    }
-    return [each for each in folders if _is_of(user, each)]
+    folders = (
+        runtime_folder(),
+        f"/run/user/{os.getuid()}/celery-workqueue",
+        _temporary_folder(os.environ.get("TMPDIR", "/tmp")),  # noqa: S108 - of this user alone
+        _temporary_folder("/tmp"),  # noqa: S108 - as above
+    )
+    return [each for each in dict.fromkeys(folders) if _is_own(each)]
 
 
 def _temporary_folder(within: str) -> str:
     return f"{within.rstrip('/')}/celery-workqueue-{os.getuid()}"
 
 
-def _is_of(user: int, path: str) -> bool:
+def _is_own(path: str) -> bool:
     try:
-        return os.lstat(path).st_uid == user
+        return os.lstat(path).st_uid == os.getuid()
     except OSError:
         return False
 

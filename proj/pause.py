@@ -11,17 +11,15 @@ import socket
 import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from amqp.exceptions import AccessRefused, PreconditionFailed
 from kombu.entity import PERSISTENT_DELIVERY_MODE
 
 from proj.dead_letters.taking import Held
+from proj.settings import Settings
 from proj.topology.declaring import dead_letter_queue_arguments
 from proj.topology.names import DEFAULT_EXCHANGE, pause_queue_name
-
-if TYPE_CHECKING:
-    from proj.settings import Settings
 
 __all__ = ["Pause", "begin", "current", "end", "whoever_runs_this"]
 
@@ -43,6 +41,9 @@ class Pause:
     since: str | None
     """ISO 8601, UTC; None where it cannot be read now."""
     by: str | None
+
+    def __str__(self) -> str:
+        return f"since {self.since or '?'} by {self.by or '?'}"
 
 
 def begin(channel: Any, settings: Settings, by: str) -> Pause:
@@ -108,14 +109,10 @@ def _read(channel: Any, settings: Settings) -> Pause:
     until = time.monotonic() + READ_SECONDS
     while _count(channel, settings) < READABLE and time.monotonic() < until:
         time.sleep(WAIT_SECONDS)
-    held = Held(channel, pause_queue_name(settings.name), slowly=True)
-    if held.count >= READABLE:
-        try:
-            for _, message in held:
-                told = json.loads(message.original.body)
-                return Pause(str(told["since"]), str(told["by"]))
-        except (ValueError, KeyError, TypeError):
-            pass  # not written by us; it pauses all the same
-        finally:
-            held.give_back()
-    return Pause(None, None)
+    with Held(channel, pause_queue_name(settings.name), slowly=True) as held:
+        first = next(iter(held), None) if held.count >= READABLE else None
+    try:
+        told = json.loads(first[1].original.body) if first else {}
+        return Pause(str(told["since"]), str(told["by"]))
+    except (ValueError, KeyError, TypeError):
+        return Pause(None, None)  # not written by us; it pauses all the same

@@ -17,11 +17,18 @@ from kombu.utils.url import maybe_sanitize_url
 
 from proj.errors import ManagementUnavailable
 
-__all__ = ["Management"]
+__all__ = ["Management", "limits_of"]
 
 TIMEOUT_SECONDS = 5.0
 
 NOT_FOUND = 404
+
+
+def limits_of(queue: dict[str, Any]) -> dict[str, Any]:
+    """Return what arguments, or else a policy, set for a queue of the API: ``max-length``, ..."""
+    arguments = queue.get("arguments", {}).items()
+    policy = queue.get("effective_policy_definition") or {}
+    return {**policy, **{key.removeprefix("x-"): value for key, value in arguments}}
 
 
 class Answered(HTTPErrorProcessor):

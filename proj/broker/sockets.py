@@ -109,7 +109,7 @@ class Bounded(transport._AbstractTransport):  # noqa: SLF001 - the base of both 
         def receive_before_deadline(count: int) -> bytes:
             # Each piece of a frame on its own: a peer that trickles them gets no extra time.
             if deadline.remaining() is not None:
-                self.sock.settimeout(_bounded(None))
+                self.sock.settimeout(_bounded(self.sock.gettimeout() or None))
             received: bytes = receive(count)
             return received
 

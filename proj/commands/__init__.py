@@ -13,13 +13,13 @@ from proj.errors import WorkQueueError
 __all__ = ["workqueue"]
 
 COMMANDS = {
-    "dead-letters": "proj.commands.dead_letters",
-    "doctor": "proj.commands.doctor",
-    "health": "proj.commands.health",
-    "move": "proj.commands.move",
-    "pause": "proj.commands.pausing",
-    "resume": "proj.commands.pausing",
-    "status": "proj.commands.status.command",
+    "dead-letters": "dead_letters",
+    "doctor": "doctor",
+    "health": "health",
+    "move": "move",
+    "pause": "pausing",
+    "resume": "pausing",
+    "status": "status.command",
 }
 """Name -> module; loaded when it is asked for, as Celery imports this file for every command."""
 
@@ -31,14 +31,12 @@ class Commands(click.Group):
         """Return the names of the commands."""
         return sorted(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
+    def get_command(self, ctx: click.Context, cmd_name: str) -> Any:  # noqa: ARG002 - as above
         """Return the command of that name, None if there is none."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(
-            import_module(COMMANDS[cmd_name]), cmd_name.replace("-", "_")
-        )
-        return command
+        module = import_module(f"{__name__}.{COMMANDS[cmd_name]}")
+        return getattr(module, cmd_name.replace("-", "_"))
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; tell an error in one line, unless its traceback was asked for."""

@@ -10,9 +10,8 @@ from proj.health import main
 __all__ = ["health"]
 
 
-@click.command(
-    context_settings={"ignore_unknown_options": True}, add_help_option=False
-)  # the arguments are the program's own
+# The arguments are the program's own.
+@click.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def health(context: click.Context, /, arguments: tuple[str, ...]) -> None:

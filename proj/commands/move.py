@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
+from celery import Celery
 
-from proj.commands.options import json_option, progress, show
+from proj.commands.answering import Answer, command, progress
 from proj.configuration import work_queue_settings
 from proj.dead_letters.copying import Copies, CopyRefused
 from proj.dead_letters.decoding import original_of, tolerate
@@ -17,10 +18,7 @@ from proj.errors import WorkQueueError
 from proj.topology import declaring
 from proj.topology.names import dead_letter_queue_name
 
-if TYPE_CHECKING:
-    from celery import Celery
-
-__all__ = ["MoveStopped", "move", "move_messages"]
+__all__ = ["MoveStopped", "move"]
 
 COPY_TIMEOUT_SECONDS = 30.0
 
@@ -35,84 +33,65 @@ class MoveStopped(WorkQueueError):
         )
 
 
-@click.command(
-    epilog="Example: CELERY_BROKER_URL=amqp://... celery -A proj workqueue move "
-    "--from sqlite:///task_queue.db"
-)
+@command("move --from sqlite:///task_queue.db")
 @click.option("--from", "source", required=True, metavar="URL", help="The broker to empty.")
 @click.option("--dead-letters", is_flag=True, help="Move the dead letters, not the waiting tasks.")
-@json_option
-@click.pass_context
-def move(context: click.Context, source: str, dead_letters: bool, as_json: bool) -> None:  # noqa: FBT001 - click's flags
+def move(app: Celery, *, source: str, dead_letters: bool) -> Answer:
     """Move waiting messages from the broker at URL to the app's own broker.
 
     Each is confirmed by the new broker before it is removed from the old one. Interrupted at any
     moment it loses nothing, and the same command again goes on; at most the message that was under
     way is then on both.
     """
-    app = context.obj.app
-    settings = work_queue_settings(app)
-    queue = dead_letter_queue_name(settings.name) if dead_letters else settings.name
-    with app.connection_for_read(url=source) as old:
-        new = app.connection_for_write()
+    name = work_queue_settings(app).name
+    queue = dead_letter_queue_name(name) if dead_letters else name
+    new, moved = app.connection_for_write(), 0
+    with tolerate(app.connection_for_read(url=source)) as old:
         if _place(old) == _place(new):
             raise click.UsageError(f"{old.as_uri()} is the app's own broker: name another one.")
-        moved = 0
         try:
-            waiting, delayed = _count(old, queue)
-            with progress(waiting, f"Moving {queue}") as on_moved:
-                for _ in move_messages(app, old, queue, waiting):
-                    moved += 1
-                    on_moved(1)
+            with old.channel() as channel:
+                waiting = channel.queue_declare(queue, passive=True).message_count
+                delayed = channel.delayed_count(queue) if hasattr(channel, "delayed_count") else 0
+                with progress(waiting, f"Moving {queue}") as on_moved:
+                    # No more: the app's broker may turn out to be the same under another name.
+                    for moved in _moved(app, channel, queue, waiting):  # noqa: B007 - told below
+                        on_moved(1)
         except (*old.connection_errors, *old.channel_errors) as error:
             told = f"cannot read {queue!r} on {old.as_uri()}: {error}"
             raise MoveStopped(moved, told) from error
-    if as_json:
-        show({"queue": queue, "moved": moved, "delayed": delayed})
-        return
-    click.echo(f"Moved {moved} messages of {queue!r} from {old.as_uri()} to {new.as_uri()}.")
+    lines = [f"Moved {moved} messages of {queue!r} from {old.as_uri()} to {new.as_uri()}."]
     if delayed:
-        click.echo(
+        lines.append(
             f"{delayed} delayed messages stay until they are due: "
             f"run a worker there, or this command again, later."
         )
+    return Answer({"queue": queue, "moved": moved, "delayed": delayed}, "\n".join(lines))
 
 
-def move_messages(app: Celery, old: Any, queue: str, most: int) -> Iterator[None]:
-    """Move ``most`` messages of ``queue`` from ``old`` (a Kombu connection); yield after each.
+def _moved(app: Celery, channel: Any, queue: str, most: int) -> Iterator[int]:
+    """Move ``most`` messages from ``channel`` to the app's broker; yield how many are moved.
 
-    It ends where the app's broker turns out to be the same one under another name, too.
     Raises :class:`MoveStopped` where the app's broker takes no more.
     """
     with app.connection_for_write() as new:
         declaring.declare(new, work_queue_settings(app))
-    copies = Copies(app.connection_for_write, timeout_seconds=COPY_TIMEOUT_SECONDS)
-    moved = 0
-    with closing(copies), tolerate(old).channel() as channel:
-        while moved < most and (message := channel.basic_get(queue)) is not None:
-            kept = channel.message_to_python(message)
+    with closing(Copies(app.connection_for_write, timeout_seconds=COPY_TIMEOUT_SECONDS)) as copies:
+        for number in range(most):
+            if (raw := channel.basic_get(queue)) is None:
+                return
+            message = channel.message_to_python(raw)
+            original = original_of(message)
             try:
-                copies.publish(original_of(kept), queue, {}, drop_expiration=False, drop_headers=())
+                copies.publish(original, queue, {}, drop_expiration=False, drop_headers=())
             except CopyRefused as refused:
-                channel.basic_reject(kept.delivery_tag, requeue=True)
-                raise MoveStopped(moved, str(refused)) from refused
-            channel.basic_ack(kept.delivery_tag)
-            moved += 1
-            yield
+                channel.basic_reject(message.delivery_tag, requeue=True)
+                raise MoveStopped(number, str(refused)) from refused
+            channel.basic_ack(message.delivery_tag)
+            yield number + 1
 
 
 def _place(connection: Any) -> str:
     """Return the broker's URL, or the path of its file, which has many spellings."""
     url: str = connection.as_uri(include_password=True)
     return str(path_of_url(url)) if url.startswith("sqlite:") else url
-
-
-def _count(old: Any, queue: str) -> tuple[int, int]:
-    """Return how many messages of ``queue`` are ready, and how many are delayed where that is told.
-
-    Raises the transport's error where there is no such queue.
-    """
-    with old.channel() as channel:
-        ready = channel.queue_declare(queue, passive=True).message_count
-        delayed_count = getattr(channel, "delayed_count", None)
-        return ready, delayed_count(queue) if delayed_count else 0

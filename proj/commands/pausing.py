@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from celery import Celery
 
 from proj import pause as pauses
-from proj.commands.broker import asked
-from proj.commands.options import json_option, show
+from proj.broker.asking import asked
+from proj.commands.answering import Answer, command
 from proj.configuration import work_queue_settings
 from proj.pause import Pause, whoever_runs_this
 from proj.worker.pausing import LOOK_SECONDS
@@ -18,78 +19,50 @@ __all__ = ["pause", "resume"]
 ANSWER_SECONDS = 1.0
 
 
-@click.command(epilog="Example: celery -A proj workqueue pause --by 'ada: database upgrade'")
+@command("pause --by 'ada: database upgrade'")
 @click.option("--by", metavar="TEXT", help="Who pauses, and why; the user and host unless given.")
-@json_option
-@click.pass_context
-def pause(context: click.Context, /, by: str | None, as_json: bool) -> None:  # noqa: FBT001 - click's flag
+def pause(app: Celery, *, by: str | None) -> Answer:
     """Let no worker take messages from the work queue, now or after a restart, until resumed.
 
     Running tasks finish, and publishing goes on. The pause is kept on the broker.
     """
-    app = context.obj.app
     settings = work_queue_settings(app)
-    with asked(app) as channel:
+    with asked(app.connection_for_read()) as channel:
         was = pauses.current(channel, settings)
         now = pauses.begin(channel, settings, by or whoever_runs_this())
-        told = _tell(app, channel.connection.client, settings.name, now)
-    if as_json:
-        show({**_shown(settings.name, now), "was_paused": bool(was), "workers": told})
-        return
-    verb = "was paused already" if was else "is paused"
-    click.echo(f"{settings.name} {verb}, since {now.since or '?'} by {now.by or '?'}.")
-    _echo_told(told)
-    click.echo("What runs goes on. Next: workqueue status, workqueue resume")
+        verb = "was paused already" if was else "is paused"
+        told = f"{settings.name} {verb}, {now}."
+        return _told(app, channel, now, told, paused=True, was_paused=bool(was), **vars(now))
 
 
-@click.command(epilog="Example: celery -A proj workqueue resume")
-@json_option
-@click.pass_context
-def resume(context: click.Context, /, as_json: bool) -> None:  # noqa: FBT001 - click's flag
+@command("resume")
+def resume(app: Celery) -> Answer:
     """End the pause of the work queue: every worker takes messages again."""
-    app = context.obj.app
     settings = work_queue_settings(app)
-    with asked(app) as channel:
+    with asked(app.connection_for_read()) as channel:
         was = pauses.end(channel, settings)
-        told = _tell(app, channel.connection.client, settings.name, None)
-    if as_json:
-        show({**_shown(settings.name, was), "paused": False, "workers": told})
-        return
-    if was:
-        since = f"since {was.since or '?'} by {was.by or '?'}"
-        click.echo(f"{settings.name} goes on; it was paused {since}.")
-    else:
-        click.echo(f"{settings.name} was not paused.")
-    _echo_told(told)
+        told = f"{settings.name} goes on; it was paused {was}."
+        if was is None:
+            told = f"{settings.name} was not paused."
+        return _told(app, channel, None, told, paused=False, **vars(was or Pause(None, None)))
 
 
-def _tell(app: Any, connection: Any, queue: str, found: Pause | None) -> list[str]:
-    """Tell every worker at once; return those that answered."""
+def _told(app: Celery, channel: Any, found: Pause | None, told: str, **shown: Any) -> Answer:
+    """Tell every worker at once, and answer with those that obeyed."""
+    queue = work_queue_settings(app).name
+    by = found and (found.by or "?")
     answers = app.control.broadcast(
         "work_queue_pause",
-        arguments={
-            "queue": queue,
-            "since": found and found.since,
-            "by": found and (found.by or "?"),
-        },
+        arguments={"queue": queue, "since": found and found.since, "by": by},
         reply=True,
         timeout=ANSWER_SECONDS,
-        connection=connection,
+        connection=channel.connection.client,
     )
-    return sorted(
-        node for each in answers or () for node, answer in each.items() if "ok" in (answer or ())
-    )
-
-
-def _echo_told(workers: list[str]) -> None:
-    obeyed = f"Obeyed by {', '.join(workers)}; any other worker" if workers else "Any worker"
-    click.echo(f"{obeyed} that runs obeys within {LOOK_SECONDS:.0f} s, or as it starts.")
-
-
-def _shown(queue: str, found: Pause | None) -> dict[str, Any]:
-    return {
-        "queue": queue,
-        "paused": True,
-        "since": found and found.since,
-        "by": found and found.by,
-    }
+    told_by = [(node, answer) for each in answers or () for node, answer in each.items()]
+    obeyed = sorted(node for node, answer in told_by if "ok" in (answer or ()))
+    workers = ", ".join(obeyed)
+    who = f"Obeyed by {workers}; any other worker" if workers else "Any worker"
+    lines = [told, f"{who} that runs obeys within {LOOK_SECONDS:.0f} s, or as it starts."]
+    if found:
+        lines.append("What runs goes on. Next: workqueue status, workqueue resume")
+    return Answer({"queue": queue, **shown, "workers": obeyed}, "\n".join(lines))

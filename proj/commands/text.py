@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 
-__all__ = ["age", "duration", "safe", "table"]
+__all__ = ["age", "duration", "known", "safe", "table"]
 
 SIZES = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
@@ -21,6 +21,11 @@ def safe(text: object, longest: int = 2_000, *, lines: bool = False) -> str:
         for each in told[:longest]
     )
     return shown if len(told) <= longest else f"{shown} [... {len(told):,} characters]"
+
+
+def known(value: object) -> str:
+    """Return ``value`` as text, ``?`` where nobody told it."""
+    return "?" if value is None else str(value)
 
 
 def age(when: datetime | None) -> str:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+
+from celery import Celery
 
 from proj.dead_letters.copying import Original
-from proj.dead_letters.entry import DeadLetter, read_message
+from proj.dead_letters.entry import DeadLetter
 from proj.dead_letters.selecting import Selection
-from proj.dead_letters.taking import connected, holding
+from proj.dead_letters.taking import looked_at
 
-if TYPE_CHECKING:
-    from celery import Celery
-
-__all__ = ["ALL", "Listing", "browse", "find", "fixed", "seen"]
+__all__ = ["ALL", "LONG_AGO", "Listing", "browse", "find", "fixed", "seen", "without_texts"]
 
 ALL = Selection()
 
@@ -47,7 +45,7 @@ def browse(app: Celery, selection: Selection = ALL, *, limit: int = 50) -> Listi
     listing = Listing()
     newest: list[tuple[datetime, int, DeadLetter]] = []
     ids = set()
-    for entry in _looked_at(app):
+    for entry in looked_at(app):
         listing.total += 1
         if not selection.fits(entry):
             continue
@@ -56,12 +54,9 @@ def browse(app: Celery, selection: Selection = ALL, *, limit: int = 50) -> Listi
         listing.by_task[entry.letter.task or ""] += 1
         if selection.ids:
             ids.add(entry.id)
+        keep = heapq.heappush if len(newest) < limit else heapq.heappushpop
         # Of two from the same moment, the one behind in the queue is newer.
-        kept = (entry.letter.when or LONG_AGO, listing.total, entry)
-        if len(newest) < limit:
-            heapq.heappush(newest, (*kept[:2], _short(entry)))
-        elif newest and kept[:2] > newest[0][:2]:
-            heapq.heapreplace(newest, (*kept[:2], _short(entry)))
+        keep(newest, (entry.letter.when or LONG_AGO, listing.total, without_texts(entry)))
     selection.full_ids(ids)
     listing.letters = [entry for *_, entry in sorted(newest, reverse=True)]
     return listing
@@ -73,14 +68,14 @@ def find(app: Celery, beginning: str) -> list[DeadLetter]:
     Raises as :func:`browse`.
     """
     selection = Selection(ids=(beginning,))
-    found = [entry for entry in _looked_at(app) if selection.fits(entry)]
+    found = [entry for entry in looked_at(app) if selection.fits(entry)]
     full = selection.full_ids(entry.id for entry in found)
     return [entry for entry in found if entry.id in full]
 
 
 def seen(app: Celery, selection: Selection) -> Selection:
     """Return ``selection`` fixed to the letters that are there now. Raises as :func:`browse`."""
-    return fixed(selection, _looked_at(app))
+    return fixed(selection, looked_at(app))
 
 
 def fixed(selection: Selection, entries: Iterable[DeadLetter]) -> Selection:
@@ -91,23 +86,7 @@ def fixed(selection: Selection, entries: Iterable[DeadLetter]) -> Selection:
     return replace(selection, only=frozenset(meant), count=len(meant))
 
 
-def _looked_at(app: Celery) -> Iterator[DeadLetter]:
-    """Yield each dead letter; the embedded broker shows them without handing them out."""
-    if app.connection_for_read().transport.driver_type == "amqp":
-        with holding(app) as held:
-            for _, entry in held:
-                yield entry
-    else:
-        with connected(app) as (channel, queue):
-            yield from map(read_message, channel.browse(queue))
-
-
-def _short(entry: DeadLetter) -> DeadLetter:
+def without_texts(entry: DeadLetter) -> DeadLetter:
     """Return what a list shows of ``entry``, in little memory."""
-    error = replace(entry.letter.error, traceback="")
-    return replace(
-        entry,
-        letter=replace(entry.letter, error=error),
-        headers={},
-        original=Original(b"", b""),
-    )
+    told = replace(entry.letter, error=replace(entry.letter.error, traceback=""))
+    return replace(entry, letter=told, headers={}, original=Original(b"", b""))

@@ -53,11 +53,15 @@ class Original:
 
 @dataclass(frozen=True)
 class Copy:
-    """What is to be published: a message, with ``headers`` in the place of ``drop_headers``."""
+    """What is to be published: a message, with ``headers`` in the place of ``drop_headers``.
+
+    ``drop_expiration``: a dead letter must not expire; a copy to try again still may.
+    """
 
     original: Original
     headers: Mapping[str, str | int]
     drop_headers: Sequence[str] = letter.HEADERS
+    drop_expiration: bool = True
 
 
 class Copies:
@@ -84,18 +88,16 @@ class Copies:
         drop_headers: Sequence[str] = letter.HEADERS,
         delay_seconds: float = 0.0,
     ) -> None:
-        """Publish a copy of ``original`` to ``queue``; return once the broker has confirmed it.
+        """Publish a :class:`Copy` to ``queue``; return once the broker has confirmed it.
 
         Raises :class:`CopyRefused` when the queue is gone or full, or nothing was heard in time.
-        ``drop_expiration``: a dead letter must not expire; a copy to try again still may.
-        ``drop_headers``: what an earlier death left, which ``headers`` replace as a whole.
         ``delay_seconds``: RabbitMQ keeps the copy for so long, for its longest delay at most.
         """
-        copy = Copy(original, headers, drop_headers)
+        copy = Copy(original, headers, drop_headers, drop_expiration)
         exchange, routing_key = DEFAULT_EXCHANGE, queue
 
         def publish_copy(channel: Any) -> None:
-            message = self._message(channel, copy, drop_expiration=drop_expiration)
+            message = self._message(channel, copy)
             if exchange:
                 maybe_declare(WayTo(queue), channel)
             channel.basic_publish(message, exchange, routing_key, mandatory=True)
@@ -105,10 +107,10 @@ class Copies:
                 exchange = DELAY_LEVELS[-1]
                 seconds = min(math.ceil(delay_seconds), LONGEST_SECONDS)
                 routing_key = delayed_routing_key(seconds, queue)
-            self._with_channel(publish_copy)
+            self.ask(publish_copy)
 
     def publish_all(self, copies: Sequence[Copy], queue: str) -> list[CopyRefused | None]:
-        """Publish dead letters to ``queue`` again, all in one round trip; none of them expires.
+        """Publish ``copies`` to ``queue``, all in one round trip.
 
         Returns for each None once the broker has confirmed it, or why it must stay where it is.
         """
@@ -116,7 +118,7 @@ class Copies:
 
         def publish_copies(channel: Any) -> None:
             # All are made before the first is sent: one that cannot be made costs no other.
-            messages = [self._message(channel, copy, drop_expiration=True) for copy in copies]
+            messages = [self._message(channel, copy) for copy in copies]
             to_queue = (DEFAULT_EXCHANGE, queue, True)
             if isinstance(channel, Channel):
                 written = list(channel.send_all((each, *to_queue) for each in messages))
@@ -128,7 +130,7 @@ class Copies:
 
         try:
             # Nothing is sent twice: what had no answer when the connection was lost stays.
-            self._with_channel(publish_copies, again=False)
+            self.ask(publish_copies, again=False)
         except CopyRefused as refused:
             answers = [answer and refused for answer in answers]
         return answers
@@ -137,30 +139,11 @@ class Copies:
         """Return how many messages of ``queue`` wait for a consumer; or raise ``CopyRefused``."""
         return int(self.ask(lambda channel: channel.queue_declare(queue, passive=True))[1])
 
-    def ask(self, use: Callable[[Any], T]) -> T:
-        """Return what ``use`` returns for the channel; or raise :class:`CopyRefused`."""
-        return self._with_channel(use)
+    def ask(self, use: Callable[[Any], T], *, again: bool = True) -> T:
+        """Return what ``use`` returns for the channel; or raise :class:`CopyRefused`.
 
-    def close(self) -> None:
-        """Drop the connection; the next copy opens another one."""
-        connection, self._connection, self._channel = self._connection, None, None
-        if connection is not None:
-            with suppress(Exception), deadline.within(self.timeout_seconds):
-                connection.close()
-
-    def _message(self, channel: Any, copy: Copy, *, drop_expiration: bool) -> Any:
-        frame_max = getattr(channel.connection, "frame_max", ANY_FRAME_BYTES)
-        edited = _edited(
-            copy.original,
-            copy.headers,
-            user=self._connection.userid,
-            drop_expiration=drop_expiration,
-            drop_headers=copy.drop_headers,
-            longest_bytes=frame_max - ROOM_IN_FRAME_BYTES,
-        )
-        return _message(channel, copy.original.body, edited)
-
-    def _with_channel(self, use: Callable[[Any], T], *, again: bool = True) -> T:
+        ``again``: once more on a new connection, where one that was idle turns out to be closed.
+        """
         reused = self._channel is not None
         try:
             with deadline.within(self.timeout_seconds):
@@ -177,9 +160,44 @@ class Copies:
         except Exception as error:  # py-amqp raises more than it declares on a lost connection
             self.close()
             if again and reused and not isinstance(error, Unconfirmed | Blocked | TimeoutError):
-                # It was idle, and the broker or a firewall may have closed it long ago.
-                return self._with_channel(use)
+                return self.ask(use)
             raise CopyRefused(f"{type(error).__name__}: {error}") from error
+
+    def close(self) -> None:
+        """Drop the connection; the next copy opens another one."""
+        connection, self._connection, self._channel = self._connection, None, None
+        if connection is not None:
+            with suppress(Exception), deadline.within(self.timeout_seconds):
+                connection.close()
+
+    def _message(self, channel: Any, copy: Copy) -> Any:
+        """Return the message for ``channel``, which the broker takes from this connection."""
+        written, headers, drop = copy.original.properties, dict(copy.headers), set()
+        expiration = properties.field(written, "expiration")
+        if copy.drop_expiration and expiration:
+            drop.add("expiration")
+            headers[letter.EXPIRATION] = expiration
+        # The broker closes the channel of a message whose user is not the connection's.
+        author = properties.field(written, "user_id")
+        if author and author != self._connection.userid:
+            drop.add("user_id")
+            headers[letter.USER] = author
+        frame_max = getattr(channel.connection, "frame_max", ANY_FRAME_BYTES)
+        longest_bytes, edited = frame_max - ROOM_IN_FRAME_BYTES, b""
+        for name in (None, *SHORTENABLE):
+            headers.pop(name or "", None)
+            edited = properties.edit(
+                written,
+                headers=headers,
+                drop_headers=(*copy.drop_headers, *BROKER_HEADERS),
+                # The broker would send the copy to these queues too.
+                rename_headers={"CC": letter.CARBON_COPY},
+                drop=drop,
+            )
+            if len(edited) <= longest_bytes:
+                return _message(channel, copy.original.body, edited)
+        told = f"its headers and ours, {len(edited)} bytes, do not fit into one frame of"
+        raise CopyRefused(f"{told} {longest_bytes}")
 
 
 @contextmanager
@@ -221,49 +239,6 @@ def _message(channel: Any, body: bytes, raw_properties: bytes) -> Any:
     if isinstance(channel, Channel):
         return RawMessage(body, raw_properties)
     read = properties.decode(raw_properties)
-    return channel.prepare_message(
-        body,
-        priority=read.pop("priority", None),
-        content_type=read.pop("content_type", None),
-        content_encoding=read.pop("content_encoding", None),
-        headers=read.pop("application_headers", {}),
-        properties=read,
-    )
-
-
-def _edited(
-    original: Original,
-    headers: Mapping[str, str | int],
-    *,
-    user: str,
-    drop_expiration: bool,
-    drop_headers: Sequence[str],
-    longest_bytes: int,
-) -> bytes:
-    fitting = dict(headers)
-    drop = set()
-    expiration = properties.field(original.properties, "expiration")
-    if drop_expiration and expiration:
-        drop.add("expiration")
-        fitting[letter.EXPIRATION] = expiration
-    # The broker closes the channel of a message whose user is not the connection's.
-    author = properties.field(original.properties, "user_id")
-    if author and author != user:
-        drop.add("user_id")
-        fitting[letter.USER] = author
-    edited = b""
-    for name in (None, *SHORTENABLE):
-        fitting.pop(name or "", None)
-        edited = properties.edit(
-            original.properties,
-            headers=fitting,
-            drop_headers=(*drop_headers, *BROKER_HEADERS),
-            # The broker would send the copy to these queues too.
-            rename_headers={"CC": letter.CARBON_COPY},
-            drop=drop,
-        )
-        if len(edited) <= longest_bytes:
-            return edited
-    raise CopyRefused(
-        f"its headers and ours, {len(edited)} bytes, do not fit into one frame of {longest_bytes}"
-    )
+    headers = read.pop("application_headers", {})
+    told = {name: read.pop(name, None) for name in ("priority", "content_type", "content_encoding")}
+    return channel.prepare_message(body, headers=headers, properties=read, **told)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from struct import pack
-from typing import Any, cast
+from typing import Any
 
 import amqp
 from amqp import spec
@@ -36,32 +36,26 @@ def keep_original(message: Any) -> None:
 
 def original_of(message: Any) -> Original:
     """Return the bytes of ``message`` (Kombu's) as they were delivered."""
-    kept = getattr(message, "original", None)
-    if kept is not None:
-        return cast("Original", kept)
+    kept: Original | None = getattr(message, "original", None)
     raw = getattr(message, "raw", None)
-    if raw is not None:
+    if kept is None and raw is not None:
         return Original(bytes(raw.original_body), bytes(raw.raw_properties))
-    return _written(message)
+    return kept or _written(message)
 
 
 def _written(message: Any) -> Original:
     """Return a message of another transport as AMQP writes it; Kombu has decompressed its body."""
     headers = {key: value for key, value in message.headers.items() if key != "compression"}
     texts = ("correlation_id", "reply_to", "message_id", "type", "app_id")
-    numbers = ("delivery_mode", "priority")
-    known = {name: message.properties.get(name) for name in (*texts, *numbers)}
+    names = (*texts, "delivery_mode", "priority")
     written = amqp.basic_message.Message(
         content_type=message.content_type,
         content_encoding=message.content_encoding,
         application_headers=headers,
-        **known,
+        **{name: message.properties.get(name) for name in names},
     )
-    body = message.body
-    return Original(
-        body.encode() if isinstance(body, str) else bytes(body),
-        written._serialize_properties(),  # noqa: SLF001 - py-amqp writes properties nowhere else
-    )
+    body = message.body.encode() if isinstance(message.body, str) else bytes(message.body)
+    return Original(body, written._serialize_properties())  # noqa: SLF001 - py-amqp writes properties nowhere else
 
 
 def decode_error(message: Any) -> Exception | None:

@@ -54,15 +54,10 @@ def read_original(original: Original) -> DeadLetter:
 
 
 def _entry(original: Original, headers: dict[str, Any], message_id: object) -> DeadLetter:
-    replays = headers.get(REPLAYED)
-    return DeadLetter(
-        id=_id(headers, message_id, original),
-        letter=letter.read(headers),
-        replays=replays if isinstance(replays, int) else 0,
-        headers=headers,
-        original=original,
-        size_bytes=len(original.body),
-    )
+    replays, size = headers.get(REPLAYED), len(original.body)
+    shown_id = _id(headers, message_id, original)
+    count = replays if isinstance(replays, int) else 0
+    return DeadLetter(shown_id, letter.read(headers), count, headers, original, size)
 
 
 def _id(headers: Mapping[str, Any], message_id: object, original: Original) -> str:

@@ -10,6 +10,7 @@ import base64
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from proj.dead_letters.copying import Original
@@ -27,10 +28,8 @@ class LetterFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
+        with _usable(path):
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except OSError as error:
-            raise LetterFileUnusable(str(path), str(error.strerror)) from error
         self._file = os.fdopen(descriptor, "w", encoding="ascii")
 
     def __enter__(self) -> LetterFile:
@@ -41,23 +40,21 @@ class LetterFile:
 
     def write(self, entry: DeadLetter) -> None:
         """Append one letter."""
-        when = entry.letter.when
+        told, original = entry.letter, entry.original
         line = {
             "id": entry.id,
-            "reason": entry.letter.reason.value,
-            "task": entry.letter.task,
-            "when": when.isoformat() if when else None,
-            "body": base64.b64encode(entry.original.body).decode(),
-            "properties": base64.b64encode(entry.original.properties).decode(),
+            "reason": told.reason.value,
+            "task": told.task,
+            "when": told.when.isoformat() if told.when else None,
+            "body": base64.b64encode(original.body).decode(),
+            "properties": base64.b64encode(original.properties).decode(),
         }
-        try:
+        with _usable(self.path):
             self._file.write(json.dumps(line) + "\n")
-        except OSError as error:
-            raise LetterFileUnusable(str(self.path), str(error.strerror)) from error
 
     def sync(self) -> None:
         """Return once all of it, and its name in the folder, is on the disk."""
-        try:
+        with _usable(self.path):
             self._file.flush()
             os.fsync(self._file.fileno())
             folder = os.open(self.path.parent, os.O_RDONLY)
@@ -65,8 +62,6 @@ class LetterFile:
                 os.fsync(folder)
             finally:
                 os.close(folder)
-        except OSError as error:
-            raise LetterFileUnusable(str(self.path), str(error.strerror)) from error
 
 
 def read_file(path: Path) -> Iterator[DeadLetter]:
@@ -76,9 +71,15 @@ def read_file(path: Path) -> Iterator[DeadLetter]:
         with path.open(encoding="ascii") as lines:
             for number, line in enumerate(lines, start=1):  # noqa: B007 - told below
                 told = json.loads(line)
-                body, properties = (
-                    base64.b64decode(told[key], validate=True) for key in ("body", "properties")
-                )
-                yield read_original(Original(body, properties))
+                parts = (told["body"], told["properties"])
+                yield read_original(Original(*(base64.b64decode(b, validate=True) for b in parts)))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LetterFileUnusable(str(path), f"line {number}: {error}") from error
+
+
+@contextmanager
+def _usable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise LetterFileUnusable(str(path), str(error.strerror)) from error

@@ -39,24 +39,11 @@ USER = "x-dead-letter-user-id"
 CARBON_COPY = "x-dead-letter-cc"
 """The original's ``CC``: the broker would send each copy there once more."""
 
-HEADERS = (
-    ATTEMPTS,
-    REASON,
-    QUEUE,
-    TASK,
-    EXCEPTION,
-    MESSAGE,
-    TRACEBACK,
-    HOST,
-    PID,
-    WHEN,
-    EXPIRATION,
-    USER,
-)
-"""All of them: what an earlier death of the same message left is replaced as a whole."""
-
 LONGEST_BYTES = {TASK: 255, EXCEPTION: 255, MESSAGE: 2_048, TRACEBACK: 16_384}
 """Text is cut to this: all headers of a message share one frame of 128 KiB with its properties."""
+
+HEADERS = (ATTEMPTS, REASON, QUEUE, *LONGEST_BYTES, HOST, PID, WHEN, EXPIRATION, USER)
+"""All of them: what an earlier death of the same message left is replaced as a whole."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +64,9 @@ class ErrorDetails:
         except Exception:  # noqa: BLE001 - an exception of the user's may raise anything here
             message = "(its message cannot be shown)"
         return cls(_type_name(type(error)), message, traceback)
+
+    def __str__(self) -> str:
+        return ": ".join(each for each in (self.exception, self.message) if each)
 
 
 NO_ERROR = ErrorDetails()
@@ -100,57 +90,37 @@ def headers_of(
     reason: Reason, *, queue: str, task: str | None, attempts: int, error: ErrorDetails
 ) -> dict[str, str | int]:
     """Return the headers that tell why a message from ``queue`` is given up here and now."""
-    headers: dict[str, str | int] = {
+    texts = zip(LONGEST_BYTES, (task, error.exception, error.message, error.traceback), strict=True)
+    return {
         REASON: reason.value,
         QUEUE: queue,
         WHEN: datetime.now(timezone.utc).isoformat(),
         HOST: socket.gethostname(),
         PID: os.getpid(),
         ATTEMPTS: attempts,
+        **{name: _cut(text, name) for name, text in texts if text},
     }
-    texts = {
-        TASK: task or "",
-        EXCEPTION: error.exception,
-        MESSAGE: error.message,
-        TRACEBACK: error.traceback,
-    }
-    for name, text in texts.items():
-        if text:
-            headers[name] = _cut(text, LONGEST_BYTES[name], keep_end=name == TRACEBACK)
-    return headers
 
 
 def read(headers: Mapping[str, Any]) -> Letter:
     """Return the letter that ``headers`` describe, whoever wrote them."""
-    death = _last_death(headers)
-    when = headers.get(WHEN)
+    # RabbitMQ puts the most recent event first.
+    deaths = headers.get("x-death")
+    first = deaths[0] if isinstance(deaths, list) and deaths else None
+    death = first if isinstance(first, dict) else {}
+    told = headers.get(REASON)
+    by_broker = BROKER_REASONS.get(str(death.get("reason")), Reason.REJECTED)
+    error = (_text(headers.get(name)) or "" for name in (EXCEPTION, MESSAGE, TRACEBACK))
     return Letter(
-        reason=_reason(headers, death),
+        reason=Reason(told) if told in [each.value for each in Reason] else by_broker,
         queue=_text(headers.get(QUEUE) or death.get("queue")),
         task=_text(headers.get(TASK) or headers.get("task")),
-        error=ErrorDetails(
-            *(_text(headers.get(name)) or "" for name in (EXCEPTION, MESSAGE, TRACEBACK))
-        ),
+        error=ErrorDetails(*error),
         attempts=_count(headers.get(ATTEMPTS)),
         host=_text(headers.get(HOST)),
         process_id=_count(headers.get(PID)),
-        when=_when(when) if when else _when(death.get("time")),
+        when=_when(headers.get(WHEN) or death.get("time")),
     )
-
-
-def _reason(headers: Mapping[str, Any], death: Mapping[str, Any]) -> Reason:
-    told = headers.get(REASON)
-    if told in [each.value for each in Reason]:
-        return Reason(told)
-    return BROKER_REASONS.get(str(death.get("reason")), Reason.REJECTED)
-
-
-def _last_death(headers: Mapping[str, Any]) -> Mapping[str, Any]:
-    # RabbitMQ puts the most recent event first.
-    deaths = headers.get("x-death")
-    if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict):
-        return deaths[0]
-    return {}
 
 
 def _when(value: object) -> datetime | None:
@@ -175,12 +145,12 @@ def _type_name(kind: type[BaseException]) -> str:
     return kind.__qualname__ if module == "builtins" else f"{module}.{kind.__qualname__}"
 
 
-def _cut(text: str, longest_bytes: int, *, keep_end: bool) -> str:
-    """Return ``text`` in at most ``longest_bytes`` of UTF-8; of a traceback the end tells most."""
-    encoded = text.encode("utf-8", "backslashreplace")
-    if len(encoded) > longest_bytes:
-        room = longest_bytes - len("[...]")
-        cut = encoded[-room:] if keep_end else encoded[:room]
-        shown = cut.decode("utf-8", "ignore")
-        return f"[...]{shown}" if keep_end else f"{shown}[...]"
-    return encoded.decode()
+def _cut(text: str, header: str) -> str:
+    """Return ``text`` in as many bytes of UTF-8 as ``header`` may have."""
+    encoded, longest_bytes = text.encode("utf-8", "backslashreplace"), LONGEST_BYTES[header]
+    if len(encoded) <= longest_bytes:
+        return encoded.decode()
+    room = longest_bytes - len("[...]")
+    if header == TRACEBACK:  # its end tells most
+        return f"[...]{encoded[-room:].decode('utf-8', 'ignore')}"
+    return f"{encoded[:room].decode('utf-8', 'ignore')}[...]"

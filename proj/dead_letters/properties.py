@@ -8,29 +8,15 @@ https://www.rabbitmq.com/amqp-0-9-1-errata#section_3
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from struct import pack, unpack_from
 
+from amqp.basic_message import Message
 from amqp.serialization import dumps, loads
 
 __all__ = ["decode", "decode_text", "edit", "field", "table_entries"]
 
-FIELDS = (
-    ("content_type", "s"),
-    ("content_encoding", "s"),
-    ("application_headers", "F"),
-    ("delivery_mode", "o"),
-    ("priority", "o"),
-    ("correlation_id", "s"),
-    ("reply_to", "s"),
-    ("expiration", "s"),
-    ("message_id", "s"),
-    ("timestamp", "L"),
-    ("type", "s"),
-    ("user_id", "s"),
-    ("app_id", "s"),
-    ("cluster_id", "s"),
-)
+FIELDS = tuple(Message.PROPERTIES)
 """Every property in the order of its flag, from bit 15 down, with its type as py-amqp names it."""
 
 FIXED_SIZES = {
@@ -50,15 +36,14 @@ def decode(properties: bytes) -> dict[str, object]:
     A header whose value no decoder takes is left as its bytes. Raises ``ValueError`` where even the
     lengths are wrong, which RabbitMQ does not let through.
     """
-    read: dict[str, object] = {}
-    for name, kind, value in _fields(properties):
-        if kind == "s":
-            read[name] = decode_text(value[1:])
-        elif kind == "F":
-            read[name] = dict(_decoded(value))
-        else:
-            read[name] = int.from_bytes(value, "big")
-    return read
+    readers: dict[str, Callable[[bytes], object]] = {
+        "s": lambda value: decode_text(value[1:]),
+        "F": lambda value: dict(_decoded(value)),
+    }
+    return {
+        name: readers[kind](value) if kind in readers else int.from_bytes(value, "big")
+        for name, kind, value in _fields(properties)
+    }
 
 
 def decode_text(text: bytes) -> str:
@@ -68,10 +53,8 @@ def decode_text(text: bytes) -> str:
 
 def field(properties: bytes, name: str) -> str | None:
     """Return one text property, None if the message has none."""
-    for each, kind, value in _fields(properties):
-        if each == name and kind == "s":
-            return decode_text(value[1:])
-    return None
+    found = (value for each, kind, value in _fields(properties) if (each, kind) == (name, "s"))
+    return next((decode_text(value[1:]) for value in found), None)
 
 
 def edit(

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from celery import Celery
 
 from proj.dead_letters.browsing import seen
 from proj.dead_letters.filing import LetterFile
 from proj.dead_letters.selecting import Selection
 from proj.dead_letters.taking import holding
-
-if TYPE_CHECKING:
-    from celery import Celery
 
 __all__ = ["purge"]
 

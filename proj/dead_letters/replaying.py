@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import datetime, timezone
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from celery import Celery
 
 from proj.configuration import work_queue_settings
 from proj.dead_letters import letter
@@ -22,9 +24,6 @@ from proj.dead_letters.filing import read_file
 from proj.dead_letters.selecting import Selection
 from proj.dead_letters.taking import holding
 from proj.errors import ReplayStopped
-
-if TYPE_CHECKING:
-    from celery import Celery
 
 __all__ = ["BATCH", "replay", "replay_file"]
 
@@ -61,13 +60,10 @@ def replay(
     """
     if selection.ids and selection.only is None:
         selection = seen(app, selection)
-    publishing = _Publishing(app, to, letters_per_second, on_replayed)
-    with closing(publishing.copies), holding(app, slowly=bool(letters_per_second)) as held:
-        for tag, entry in held:
-            if selection.fits(entry):
-                publishing.add(entry, partial(held.remove, tag))
-        publishing.flush()
-    return publishing.done
+    with holding(app, slowly=bool(letters_per_second)) as held:
+        fitting = ((tag, entry) for tag, entry in held if selection.fits(entry))
+        letters = ((entry, partial(held.remove, tag)) for tag, entry in fitting)
+        return _publish(app, letters, to, letters_per_second, on_replayed)
 
 
 def replay_file(
@@ -84,55 +80,37 @@ def replay_file(
     Raises :class:`proj.errors.LetterFileUnusable` too, before anything is published.
     """
     selection = fixed(selection, read_file(path))
-    publishing = _Publishing(app, to, letters_per_second, on_replayed)
-    with closing(publishing.copies):
-        for entry in read_file(path):
-            if selection.fits(entry):
-                publishing.add(entry, lambda: None)
-        publishing.flush()
-    return publishing.done
+    letters = ((entry, lambda: None) for entry in read_file(path) if selection.fits(entry))
+    return _publish(app, letters, to, letters_per_second, on_replayed)
 
 
-class _Publishing:
-    """Publishes in batches, and settles each letter whose copy is confirmed."""
-
-    def __init__(
-        self,
-        app: Celery,
-        to: str | None,
-        letters_per_second: float | None,
-        on_replayed: Callable[[int], None],
-    ) -> None:
-        self.copies = Copies(app.connection_for_write, timeout_seconds=COPY_TIMEOUT_SECONDS)
-        self.queue = to or work_queue_settings(app).name
-        self.pause_seconds = 1 / letters_per_second if letters_per_second else 0.0
-        # At a rate, ten batches in a second or one letter after the other.
-        self.size = max(1, min(BATCH, int((letters_per_second or 10 * BATCH) / 10)))
-        self.on_replayed = on_replayed
-        self.done = 0
-        self._batch: list[tuple[DeadLetter, Callable[[], None]]] = []
-        self._next_at = time.monotonic()
-
-    def add(self, entry: DeadLetter, settle: Callable[[], None]) -> None:
-        self._batch.append((entry, settle))
-        if len(self._batch) >= self.size:
-            self.flush()
-
-    def flush(self) -> None:
-        batch, self._batch = self._batch, []
-        if not batch:
-            return
-        time.sleep(max(0.0, self._next_at - time.monotonic()))
-        self._next_at = time.monotonic() + self.pause_seconds * len(batch)
-        answers = self.copies.publish_all([_copy(entry) for entry, _ in batch], self.queue)
-        confirmed = [settle for (_, settle), no in zip(batch, answers, strict=True) if no is None]
-        for settle in confirmed:
-            settle()
-        self.done += len(confirmed)
-        self.on_replayed(len(confirmed))
-        for refused in answers:
-            if refused is not None:
-                raise ReplayStopped(self.done, str(refused)) from refused
+def _publish(
+    app: Celery,
+    letters: Iterator[tuple[DeadLetter, Callable[[], None]]],
+    to: str | None,
+    letters_per_second: float | None,
+    on_replayed: Callable[[int], None],
+) -> int:
+    """Publish ``letters`` in batches, and settle each whose copy is confirmed; count them."""
+    queue = to or work_queue_settings(app).name
+    pause_seconds = 1 / letters_per_second if letters_per_second else 0.0
+    # At a rate, ten batches in a second or one letter after the other.
+    size = max(1, min(BATCH, int((letters_per_second or 10 * BATCH) / 10)))
+    done, next_at = 0, time.monotonic()
+    with closing(Copies(app.connection_for_write, timeout_seconds=COPY_TIMEOUT_SECONDS)) as copies:
+        while batch := list(islice(letters, size)):
+            time.sleep(max(0.0, next_at - time.monotonic()))
+            next_at = time.monotonic() + pause_seconds * len(batch)
+            answers = copies.publish_all([_copy(entry) for entry, _ in batch], queue)
+            for (_, settle), refused in zip(batch, answers, strict=True):
+                if refused is None:
+                    settle()
+            confirmed = answers.count(None)
+            done += confirmed
+            on_replayed(confirmed)
+            for refused in filter(None, answers):
+                raise ReplayStopped(done, str(refused)) from refused
+    return done
 
 
 def _copy(entry: DeadLetter) -> Copy:

@@ -1,6 +1,7 @@
 """Holds the messages of the dead-letter queue for a moment; what is not removed goes back.
 
-They go back in their places, whoever looked; but while they are held nobody else gets them.
+It goes back in its order; in a quorum queue of RabbitMQ 3.10, behind what nobody held.
+While a message is held nobody else gets it.
 """
 
 from __future__ import annotations
@@ -8,23 +9,21 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from contextlib import closing, contextmanager, suppress
+from functools import partial
+from typing import Any
 
 from amqp import spec
-from amqp.exceptions import NotFound
+from celery import Celery
 
-from proj.broker import deadline
+from proj.broker.asking import channel_of
 from proj.configuration import work_queue_settings
 from proj.dead_letters.decoding import tolerate
 from proj.dead_letters.entry import DeadLetter, read_message
 from proj.errors import LettersUnreadable
 from proj.topology.names import dead_letter_queue_name
 
-if TYPE_CHECKING:
-    from celery import Celery
-
-__all__ = ["Held", "connected", "holding"]
+__all__ = ["Held", "holding", "letters_in", "looked_at"]
 
 PREFETCH = 65_535
 """AMQP's largest; with none given, a quorum queue stops at 2,000 unacknowledged messages."""
@@ -35,10 +34,8 @@ IDLE_SECONDS = 2.0
 PATIENCE = 10
 """How often it is asked before those that are left are taken to be out of reach."""
 
-RETURN_SECONDS = 30.0
-"""How long it is waited for messages that were given back to be there again."""
-
-CONNECT_SECONDS = 10.0
+RETURN_SECONDS = 5.0
+"""How long it is waited for the next of the messages that were given back to be there again."""
 
 POLL_SECONDS = 0.01
 
@@ -53,41 +50,44 @@ class Held:
     meanwhile is not met again.
     """
 
-    def __init__(self, channel: Any, queue: str, *, slowly: bool) -> None:
+    def __init__(self, channel: Any, queue: str, *, slowly: bool = False) -> None:
         self.channel = channel
         self.queue = queue
         self.is_amqp = hasattr(channel, "send_method")
         self.count = self._ready()
         self._held: dict[int, None] = {}
+        self._delivered = 0
+        """What the broker counts as ours, also what was not reached yet."""
         # One by one, so that a replay which takes hours leaves the rest to others.
         self._pulls = slowly or not self.is_amqp
         self._arrived: deque[Any] = deque()
         self._consumers: list[str] = []
         self._gives_back = False
-        self._behind: int | None = None
 
     def __iter__(self) -> Iterator[tuple[int, DeadLetter]]:
         """Yield the delivery tag and the letter of each message."""
         for number in range(self.count):
-            raw = self.channel.basic_get(self.queue) if self._pulls else self._pushed(number)
+            raw = self._pulled() if self._pulls else self._pushed(number)
             if raw is None:
                 return
             message = self.channel.message_to_python(raw)
             self._held[message.delivery_tag] = None
-            self._behind = message.delivery_info.get("message_count")
             yield message.delivery_tag, read_message(message)
 
-    def ready_behind(self) -> int:
-        """Return how many letters were ready behind the last one, where they are pulled."""
-        # RabbitMQ tells it with the message, from the same moment.
-        return self._ready() if self._behind is None else self._behind
+    def __len__(self) -> int:
+        """Return how many were reached, and are neither removed nor returned."""
+        return len(self._held)
 
     def remove(self, delivery_tag: int) -> None:
         """Remove one message for good."""
         self.channel.basic_ack(delivery_tag)
         del self._held[delivery_tag]
+        self._delivered -= 1
 
-    def give_back(self) -> None:
+    def __enter__(self) -> Held:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Return all that is held to its places."""
         self._gives_back = True
         if not self.is_amqp:
@@ -98,14 +98,22 @@ class Held:
             self.channel.basic_cancel(tag)
         # A reject, or a channel that closes, counts towards the delivery limit of RabbitMQ 4's
         # quorum queues, and this queue has nowhere to dead-letter to; a nack does not.
-        tags = list(self._held)
+        wanted = self._ready() + self._delivered
         # In parts: RabbitMQ 3.10's quorum queue stood still for minutes over 100,000 at once.
-        for last in (*tags[PART - 1 :: PART], 0):
+        for last in (*list(self._held)[PART - 1 :: PART], 0):
             self.channel.send_method(spec.Basic.Nack, "Lbb", (last, True, True))
         # A quorum queue does it a moment after the channel: the next who looks sees all of them.
-        until = time.monotonic() + RETURN_SECONDS
-        while self._ready() < len(tags) and time.monotonic() < until:
+        # For those that somebody takes meanwhile it is not waited.
+        most, until = -1, 0.0
+        while (ready := self._ready()) < wanted and (ready > most or time.monotonic() < until):
+            if ready > most:
+                most, until = ready, time.monotonic() + RETURN_SECONDS
             time.sleep(POLL_SECONDS)
+
+    def _pulled(self) -> Any:
+        raw = self.channel.basic_get(self.queue)
+        self._delivered += raw is not None
+        return raw
 
     def _pushed(self, number: int) -> Any:
         if number % PREFETCH == 0:
@@ -125,6 +133,7 @@ class Held:
         return int(self.channel.queue_declare(self.queue, passive=True).message_count)
 
     def _arrive(self, raw: Any) -> None:
+        self._delivered += 1
         # What still arrives while a consumer is cancelled is not read; it goes back too.
         if not self._gives_back:
             self._arrived.append(raw)
@@ -136,14 +145,29 @@ def holding(app: Celery, *, slowly: bool = False) -> Iterator[Held]:
 
     ``slowly``: hold no more than those that were reached. Raises as :func:`connected`.
     """
+    # The channel's end is answered once the broker has done all that was asked of it.
+    with (
+        connected(app) as (channel, queue),
+        closing(channel),
+        Held(channel, queue, slowly=slowly) as held,
+    ):
+        yield held
+
+
+def looked_at(app: Celery) -> Iterator[DeadLetter]:
+    """Yield each dead letter of ``app``, all of which stay. Raises as :func:`connected`."""
     with connected(app) as (channel, queue):
-        held = Held(channel, queue, slowly=slowly)
-        try:
-            yield held
-        finally:
-            held.give_back()
-            # Answered once the broker has done all of the above.
-            channel.close()
+        yield from letters_in(channel, queue)
+
+
+def letters_in(channel: Any, queue: str) -> Iterator[DeadLetter]:
+    """Yield each letter in ``queue``, all of which stay; raises what ``channel`` raises."""
+    if hasattr(channel, "browse"):
+        # The embedded broker shows them without handing them out.
+        yield from map(read_message, channel.browse(queue))
+    else:
+        with Held(channel, queue) as held:
+            yield from (entry for _, entry in held)
 
 
 @contextmanager
@@ -154,14 +178,6 @@ def connected(app: Celery) -> Iterator[tuple[Any, str]]:
     lost meanwhile.
     """
     queue = dead_letter_queue_name(work_queue_settings(app).name)
-    connection = tolerate(app.connection_for_read())
-    broker = connection.as_uri()
-    try:
-        with connection:
-            with deadline.within(CONNECT_SECONDS):
-                channel = connection.channel()
-            yield channel, queue
-    except NotFound as error:
-        raise LettersUnreadable(queue, broker, "there is no such queue") from error
-    except (*connection.connection_errors, *connection.channel_errors) as error:
-        raise LettersUnreadable(queue, broker, str(error)) from error
+    unreadable = partial(LettersUnreadable, queue)
+    with channel_of(tolerate(app.connection_for_read()), unreadable) as channel:
+        yield channel, queue

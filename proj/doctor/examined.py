@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from celery import Celery
 from celery.app.routes import MapRoute
 from kombu.utils.url import parse_url
 
@@ -13,10 +14,6 @@ from proj.broker.connection import TRANSPORTS, unusable
 from proj.configuration import work_queue_settings
 from proj.doctor.finding import listed
 from proj.publishing.amqp import AMQP
-from proj.topology.queue import WorkQueue
-
-if TYPE_CHECKING:
-    from celery import Celery
 
 __all__ = ["Examined"]
 
@@ -34,7 +31,15 @@ class Examined:
         self.app = app
         self.conf = app.conf
         self.settings = work_queue_settings(app)
-        self.version: tuple[int, ...] | None = None
+        self.publishes_through_us = isinstance(app.amqp, AMQP)
+        self.consumes_through_us = (
+            self.publishes_through_us and self.conf.worker_consumer == CONSUMER
+        )
+        self.transport = self.urls[0]["transport"] or "amqp"
+        self.is_rabbitmq = self.transport in TRANSPORTS
+        self.is_embedded = self.transport == "sqlite" and self.publishes_through_us
+        self.is_supported = self.is_rabbitmq or self.is_embedded
+        self.version: tuple[int, ...] = ()
         """RabbitMQ's release, such as (4, 3, 6), once it has told."""
         self.import_error: str | None = None
         try:
@@ -48,16 +53,6 @@ class Examined:
         tasks = sorted(self.app.tasks.items())
         return {name: task for name, task in tasks if not name.startswith("celery.")}
 
-    @property
-    def publishes_through_us(self) -> bool:
-        """Whether the plug-in publishes for the app."""
-        return isinstance(self.app.amqp, AMQP)
-
-    @property
-    def consumes_through_us(self) -> bool:
-        """Whether the plug-in's consumer runs in the app's workers."""
-        return self.publishes_through_us and self.conf.worker_consumer == CONSUMER
-
     @cached_property
     def urls(self) -> list[dict[str, Any]]:
         """Every broker URL in its parts: transport, hostname, userid, password."""
@@ -68,28 +63,6 @@ class Examined:
             return [parse_url(url) for url in dict.fromkeys(urls)]
         except (KeyError, ValueError) as error:
             raise unusable(error) from None
-
-    @property
-    def transport(self) -> str:
-        """The kind of broker, as its URL names it: ``amqp``, ``sqlite``, ``redis``."""
-        return self.urls[0]["transport"] or "amqp"
-
-    @property
-    def is_rabbitmq(self) -> bool:
-        """Whether the broker speaks AMQP."""
-        return self.transport in TRANSPORTS
-
-    @property
-    def is_embedded(self) -> bool:
-        """Whether the broker is a file, which only the plug-in knows."""
-        return self.transport == "sqlite" and self.publishes_through_us
-
-    def queue_type(self, queue: Any) -> str | None:
-        """Return the type of ``queue`` (Kombu's); None where the broker decides it."""
-        if isinstance(queue, WorkQueue):
-            return self.settings.type if self.settings.ownership == "arguments" else None
-        kind = (queue.queue_arguments or {}).get("x-queue-type", "classic")
-        return str(kind)
 
     def where(self, attribute: str, setting: str, is_wrong: Callable[[Any], bool]) -> str | None:
         """Return where a value is wrong: the setting, or the tasks with a value of their own.

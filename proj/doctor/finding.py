@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from configparser import ConfigParser
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import TypeAlias
 
-__all__ = ["SEVERITIES", "Finding", "catalogue", "finding", "listed"]
+__all__ = ["SEVERITIES", "Facts", "Finding", "catalogue", "finding", "listed"]
 
 SEVERITIES = (
     "can lose work",
@@ -19,31 +20,29 @@ SEVERITIES = (
 )
 """What comes of it, the most urgent first."""
 
+Facts: TypeAlias = Iterator[tuple[str, str | bool | None]]
+"""Names of findings, each with what was found; nothing was where that is false or empty."""
+
 
 @dataclass(frozen=True)
 class Finding:
-    """A fact found; ``name`` is its section in ``docs/doctor.md``."""
+    """A fact found; ``name`` is its section on the ``page`` of the documentation."""
 
     name: str
     severity: str
     fact: str
     why: str
     remedy: str
-
-    @property
-    def page(self) -> str:
-        """Where the documentation tells more."""
-        return f"docs/doctor.md#{self.name}"
+    page: str
 
 
 def finding(name: str, found: str, **names: str) -> Finding:
     """Return the finding ``name``, with what was ``found`` in its fact, and names in its remedy."""
-    words = catalogue()[name]
-    remedy = words["remedy"]
+    words = dict(catalogue()[name])
+    words["fact"] = words["fact"].replace("{}", found)
     for each, value in names.items():
-        remedy = remedy.replace(f"{{{each}}}", value)
-    fact = words["fact"].replace("{}", found)
-    return Finding(name, words["severity"], fact, words["why"], remedy)
+        words["remedy"] = words["remedy"].replace(f"{{{each}}}", value)
+    return Finding(name, page=f"docs/doctor.md#{name}", **words)
 
 
 @cache

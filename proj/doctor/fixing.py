@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+
+from celery import Celery
 
 from proj.doctor.examined import Examined
 from proj.doctor.live.queue import queue_missing
-from proj.doctor.live.reached import reach
+from proj.doctor.live.reached import Reached, reach
 from proj.doctor.live.route import delays_undeclared
 from proj.errors import WorkQueueError
 from proj.topology import declaring, delays
-
-if TYPE_CHECKING:
-    from celery import Celery
 
 __all__ = ["fix"]
 
@@ -24,17 +22,20 @@ def fix(app: Celery) -> list[str]:
     What keeps it from being declared is a finding of :func:`proj.doctor.examining.examine`.
     """
     examined = Examined(app)
-    if not (examined.is_rabbitmq or examined.is_embedded):
+    if not examined.is_supported:
         return []
     connection = app.connection_for_write()
     errors = (WorkQueueError, *connection.connection_errors, *connection.channel_errors)
-    before: list[str] = []
-    after: list[str] = []
     with suppress(*errors), reach(examined) as reached:
-        before = after = queue_missing(reached) + delays_undeclared(reached)
+        before = _missing(reached)
         with suppress(*errors):
             declaring.declare(reached.connection, examined.settings)
             if examined.publishes_through_us:
                 delays.declare(reached.connection, examined.settings)
-        after = queue_missing(reached) + delays_undeclared(reached)
-    return [name for name in before if name not in after]
+        after = _missing(reached)
+        return [name for name in before if name not in after]
+    return []
+
+
+def _missing(reached: Reached) -> list[str]:
+    return queue_missing(reached) + delays_undeclared(reached)

@@ -17,6 +17,7 @@ from proj.publishing.pool import drop_after_fork, producers
 from proj.publishing.producer import Producer
 from proj.publishing.task_message import Composer
 from proj.settings import PREFIX, Settings
+from proj.topology.delays import DELAYED_UNTIL
 
 __all__ = ["AMQP"]
 
@@ -25,7 +26,14 @@ OF_QUEUE = ("name", "ownership", "type")
 KEYS = tuple(PREFIX + name for name in (*OF_QUEUE, "publish_deadline_seconds"))
 """The settings that a producer uses."""
 
-HISTORY = ("x-attempts", "x-dead-letter-", "x-death", "x-first-death-", "x-last-death-")
+HISTORY = (
+    DELAYED_UNTIL,
+    "x-attempts",
+    "x-dead-letter-",
+    "x-death",
+    "x-first-death-",
+    "x-last-death-",
+)
 """What headers tell of one message's past; a retry is a new message, and Celery copies them."""
 
 
@@ -86,6 +94,10 @@ class AMQP(CeleryAMQP):
             if not (message.headers or message.body).get("eta"):
                 # By it the broker tells how long its oldest message has waited.
                 options.setdefault("timestamp", int(time.time()))
+            if (message.headers or message.body).get("expires"):
+                # Celery asks the broker to end it, unseen: its result would be awaited for ever.
+                # The worker sees `expires`, and tells of it.
+                options["expiration"] = None
             leave_delayed_way(options)
             if getattr(producer, "is_outbox", False):
                 # What is left of a delay is known as the message leaves the outbox.

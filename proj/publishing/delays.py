@@ -11,7 +11,7 @@ from celery.utils.time import maybe_iso8601, maybe_make_aware
 from kombu.common import Broadcast
 
 from proj.errors import Unroutable
-from proj.topology.delays import WayTo, delayed_routing_key, destination_queue
+from proj.topology.delays import DELAYED_UNTIL, WayTo, delayed_routing_key, destination_queue
 from proj.topology.names import DELAY_LEVELS, DELIVERY_EXCHANGE
 
 __all__ = ["delay", "leave_delayed_way"]
@@ -23,8 +23,8 @@ EMBEDDED_BROKER = "sqlite"
 def delay(app: Celery, producer: Any, message: Any, options: dict[str, Any]) -> None:
     """Let the broker keep a task's ``message`` until its ETA, by the ``options`` of its publish.
 
-    The delay is rounded up, to whole seconds on RabbitMQ. The ETA leaves the message: what the
-    broker delivers is due, whatever the worker's clock says. On brokers that keep no messages
+    The delay is rounded up, to whole seconds on RabbitMQ. Celery's ETA leaves the message: what
+    the broker delivers is due, whatever the worker's clock says. On brokers that keep no messages
     nothing changes. Raises :class:`proj.errors.Unroutable` for a task that goes to an exchange
     instead of a queue, and for a delay that is too long.
     """
@@ -34,6 +34,8 @@ def delay(app: Celery, producer: Any, message: Any, options: dict[str, Any]) -> 
     if not fields["eta"] or driver_type not in ("amqp", EMBEDDED_BROKER):
         return
     seconds = _seconds_until(fields["eta"])
+    if message.headers:
+        fields[DELAYED_UNTIL] = fields["eta"]
     fields["eta"] = None
     if seconds <= 0:
         return

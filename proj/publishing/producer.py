@@ -62,8 +62,9 @@ class Producer(kombu.Producer):
     ) -> Any:
         """Publish ``body``; return once the broker holds it.
 
-        With ``retry``, a message whose connection is lost is published again, until the deadline;
-        ``retry_policy`` counts for other brokers than RabbitMQ only.
+        With ``retry``, a message whose connection is lost is published again, until the deadline,
+        not at all with ``max_retries`` 0 in ``retry_policy``; the rest of that counts for other
+        brokers than RabbitMQ only.
         Raises :class:`proj.errors.PublishError`, and what Kombu says of a ``body`` that it cannot
         encode.
         """
@@ -75,13 +76,14 @@ class Producer(kombu.Producer):
             options.setdefault("delivery_mode", TRANSIENT_DELIVERY_MODE)
         publish = partial(super().publish, body, **options)
         again = partial(publish, retry=retry, retry_policy=retry_policy) if retry else None
-        return self._keep_promise(publish, again, options)
+        return self._keep_promise(publish, again, options, retry_policy)
 
     def publish_prepared(self, message: TaskMessage) -> None:
         """Publish a message that needs no preparing by Kombu; raises as :meth:`publish`."""
         options = message.options
         again = partial(super().publish, message.body, **options) if options["retry"] else None
-        self._keep_promise(partial(self._hand_over, message), again, options)
+        hand_over = partial(self._hand_over, message)
+        self._keep_promise(hand_over, again, options, options["retry_policy"])
 
     def _hand_over(self, message: TaskMessage) -> None:
         assert message.preparing is not None  # noqa: S101 - as the caller has seen
@@ -94,13 +96,18 @@ class Producer(kombu.Producer):
         )
 
     def _keep_promise(
-        self, publish: Callable[[], Any], again: Callable[[], Any] | None, options: dict[str, Any]
+        self,
+        publish: Callable[[], Any],
+        again: Callable[[], Any] | None,
+        options: dict[str, Any],
+        retry_policy: dict[str, Any] | None,
     ) -> Any:
         """Call ``publish``; where that fails, try again if there is an ``again``, Kombu's own."""
         if not getattr(self.connection, "is_amqp", False):
             return self._publish_as_kombu(publish, again, options)
+        may_retry = again is not None and (retry_policy or {}).get("max_retries") != 0
         with deadline.within_fallback():
-            return self._publish_until_deadline(publish, options, retry=again is not None)
+            return self._publish_until_deadline(publish, options, retry=may_retry)
 
     def revive(self, channel: Any) -> None:
         """Publish on ``channel``, or on the default channel of a connection."""

@@ -9,7 +9,7 @@ from proj.dead_letters.letter import ATTEMPTS, HEADERS, headers_of
 from proj.dead_letters.reasons import Reason
 from proj.settlement.decision import Action, Decision
 from proj.settlement.delivery import Delivery
-from proj.topology.delays import LONGEST_SECONDS
+from proj.topology.delays import DELAYED_UNTIL, LONGEST_SECONDS
 
 __all__ = ["ETA", "copy_if_needed"]
 
@@ -30,7 +30,7 @@ def copy_if_needed(
         copies.publish(
             delivery.original,
             delivery.queue,
-            {ATTEMPTS: decision.attempts},
+            {ATTEMPTS: decision.attempts} | ({DELAYED_UNTIL: due.isoformat()} if due else {}),
             # Its time to live would end it on the way; the worker looks at `expires`.
             drop_expiration=due is not None,
             # What RabbitMQ brings is due, unless its longest delay was too short.

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from amqp.exceptions import AccessRefused, NotFound, PreconditionFailed
 
 from proj.errors import QueueMismatch
+from proj.settings import Settings
 from proj.topology.names import DEFAULT_EXCHANGE, dead_letter_queue_name
-
-if TYPE_CHECKING:
-    from proj.settings import Settings
 
 __all__ = [
     "DELIVERY_LIMIT",

@@ -7,23 +7,31 @@ Then it comes to the exchange ``celery_delayed_delivery``, and from there to its
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from amqp.exceptions import ChannelError, NotFound, PreconditionFailed
 from kombu.abstract import MaybeChannelBound
 
 from proj.errors import DelaysRefused
+from proj.settings import Settings
 from proj.topology.names import DELAY_LEVELS, DELIVERY_EXCHANGE
 
-if TYPE_CHECKING:
-    from proj.settings import Settings
-
-__all__ = ["LONGEST_SECONDS", "WayTo", "declare", "delayed_routing_key", "destination_queue"]
+__all__ = [
+    "DELAYED_UNTIL",
+    "LONGEST_SECONDS",
+    "WayTo",
+    "declare",
+    "delayed_routing_key",
+    "destination_queue",
+]
 
 LEVELS = len(DELAY_LEVELS)
 
 LONGEST_SECONDS = 2**LEVELS - 1
 """The longest delay, 8.5 years."""
+
+DELAYED_UNTIL = "x-eta"
+"""The header with the ETA of a message that the broker delays; Celery's would delay it again."""
 
 LONGEST_ROUTING_KEY_BYTES = 255
 """AMQP's short string."""

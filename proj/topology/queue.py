@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import kombu
 
+from proj.settings import Settings
 from proj.topology import declaring
 from proj.topology.names import DEFAULT_EXCHANGE
-
-if TYPE_CHECKING:
-    from proj.settings import Settings
 
 __all__ = ["WorkQueue"]
 

@@ -17,8 +17,10 @@ from celery.worker.state import task_ready
 
 from proj.dead_letters.letter import ErrorDetails
 from proj.dead_letters.reasons import Reason
+from proj.settlement.attempts import begun_before
 from proj.settlement.decision import Action
 from proj.settlement.outcome import DONE, GIVEN_BACK, Ending, Outcome, failed, try_again
+from proj.topology.delays import DELAYED_UNTIL
 from proj.worker.failing import record_failure
 from proj.worker.outcomes import error_of, outcome_of
 from proj.worker.validating import problem_of
@@ -50,6 +52,11 @@ class SettledRequest(Request):
         problem = problem_of(self)
         if problem:
             raise InvalidTaskError(problem)
+        if begun_before(message.headers, redelivered=False):
+            # A copy stands for the message that was given back: to the task it is the same one.
+            self.delivery_info["redelivered"] = True
+        if DELAYED_UNTIL in message.headers:
+            self.request_dict["eta"] = message.headers[DELAYED_UNTIL]
         self.settler.unsettled.add(self)
 
     def acknowledge(self) -> None:

@@ -41,6 +41,7 @@ def _processes(consumer: Any) -> list[dict[str, Any]]:
             "id": request.id,
             "since": datetime.fromtimestamp(request.time_start, timezone.utc).isoformat(),
             "attempt": _attempt(consumer, request),
+            "attempts_limit": consumer.settler.limits(request.name).attempts,
         }
         for request in list(worker_state.active_requests)
         if request.time_start is not None
@@ -49,7 +50,7 @@ def _processes(consumer: Any) -> list[dict[str, Any]]:
     idle = [pid for pid in pids if pid not in {each["pid"] for each in busy}]
     # Other pools than prefork have no processes to be told apart.
     idle = idle or [None] * (0 if pids else max(0, consumer.pool.num_processes - len(busy)))
-    nothing = {"task": None, "id": None, "since": None, "attempt": None}
+    nothing = dict.fromkeys(("task", "id", "since", "attempt", "attempts_limit"))
     return [*busy, *({"pid": pid, **nothing} for pid in idle)]
 
 

@@ -63,6 +63,7 @@ def test_every_bad_message_ran_or_is_a_letter_and_the_worker_is_the_same(scene: 
         assert reason in [each.value for each in Reason], name
 
 
+@pytest.mark.own_machine
 @pytest.mark.timeout(300)
 def test_the_worker_is_no_larger_after_four_times_the_catalogue(scene: Scene) -> None:
     """Memory stays flat: the second half of the bad messages adds next to nothing to the first."""

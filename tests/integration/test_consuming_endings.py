@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 
 import celery
 import pytest
 
 from proj.dead_letters.reasons import Reason
+from tests.support.dead_letters import app_of
 from tests.support.settlement_scene import Scene
 
 pytest_plugins = ["tests.support.settlement_fixtures"]
@@ -20,6 +22,8 @@ def test_success_and_ignore_are_acknowledged_and_leave_no_letter(any_scene: Scen
     """What needs nobody's attention is gone from the broker."""
     any_scene.send("note", "well")
     any_scene.send("ignore", "ignored")
+    any_scene.send("ask_again_once", "twice")
+    app_of(any_scene).send_task("wait_for_eta", ("delayed",), countdown=0.1)
     any_scene.send("fail_forgotten", "forgotten")
     any_scene.send("fail", "last")
     any_scene.worker()
@@ -28,7 +32,10 @@ def test_success_and_ignore_are_acknowledged_and_leave_no_letter(any_scene: Scen
 
     assert letter.task == "fail"
     assert not others
-    assert any_scene.begun() == {"well": 1, "ignored": 1, "forgotten": 1, "last": 1}
+    any_scene.wait_begun("twice", 2)
+    any_scene.wait_begun("delayed")
+    once = dict.fromkeys(("well", "ignored", "delayed", "forgotten", "last"), 1)
+    assert any_scene.begun() == {**once, "twice": 2}
     any_scene.wait_empty()
 
 
@@ -59,19 +66,19 @@ def test_a_failure_is_kept_with_all_that_explains_it_and_its_result_is_failure(
 
 @pytest.mark.parametrize(
     ("task", "reason", "runs"),
-    [
+    [  # own_machine: another one in the list asks the same of the broker
         ("too_long", Reason.TIME_LIMIT, 1),
-        ("too_long_softly", Reason.TIME_LIMIT, 1),
+        pytest.param("too_long_softly", Reason.TIME_LIMIT, 1, marks=pytest.mark.own_machine),
         ("refuse", Reason.REJECTED, 1),
-        ("two_arguments", Reason.INVALID_ARGUMENTS, 0),
+        pytest.param("two_arguments", Reason.INVALID_ARGUMENTS, 0, marks=pytest.mark.own_machine),
         ("retry", Reason.FAILED, 3),
-        ("out_of_memory", Reason.FAILED, 1),
-        ("fail_early", Reason.FAILED, 1),
+        pytest.param("out_of_memory", Reason.FAILED, 1, marks=pytest.mark.own_machine),
+        pytest.param("fail_early", Reason.FAILED, 1, marks=pytest.mark.own_machine),
         ("ask_again", Reason.ATTEMPTS_EXHAUSTED, 5),
         ("kill_process", Reason.ATTEMPTS_EXHAUSTED, 5),
         ("kill_process_twice", Reason.ATTEMPTS_EXHAUSTED, 2),
-        ("segfault", Reason.ATTEMPTS_EXHAUSTED, 5),
-        ("exit_process", Reason.ATTEMPTS_EXHAUSTED, 5),
+        pytest.param("segfault", Reason.ATTEMPTS_EXHAUSTED, 5, marks=pytest.mark.own_machine),
+        pytest.param("exit_process", Reason.ATTEMPTS_EXHAUSTED, 5, marks=pytest.mark.own_machine),
     ],
 )
 def test_a_task_that_will_not_end_well_is_one_letter_with_its_reason(
@@ -102,15 +109,19 @@ def test_a_task_that_will_not_end_well_is_one_letter_with_its_reason(
     assert worker.process.poll() is None, "the worker goes on"
 
 
-def test_an_expired_task_is_a_letter_and_a_revoked_one_is_not(any_scene: Scene) -> None:
-    """Too late is worth knowing; revoked is what somebody wanted."""
-    any_scene.send("note", "late", expires="2020-01-01T00:00:00+00:00")
+def test_an_expired_task_is_a_letter_and_its_result_is_revoked(any_scene: Scene) -> None:
+    """Too late is worth knowing, to the caller too, whoever enqueued it."""
+    past = datetime(2020, 1, 1, tzinfo=timezone.utc)
+    theirs = any_scene.send("note", "late", expires=past.isoformat())
+    ours = app_of(any_scene).send_task("note", ("late",), expires=past).id
     any_scene.worker()
 
-    ((letter, _, _),) = any_scene.wait_letters()
+    letters = any_scene.wait_letters(2)
 
-    assert letter.reason is Reason.EXPIRED
+    assert [letter.reason for letter, _, _ in letters] == [Reason.EXPIRED, Reason.EXPIRED]
     assert not any_scene.begun()
+    for task_id in (theirs, ours):
+        assert '"REVOKED"' in any_scene.result(task_id)
 
 
 def test_a_task_that_the_worker_does_not_know_is_a_letter_and_a_failure(any_scene: Scene) -> None:

@@ -178,6 +178,7 @@ def test_a_long_list_needs_little_memory(any_scene: Scene) -> None:
 
 
 @pytest.mark.own_machine
+@pytest.mark.parametrize("any_scene", ["embedded"], indirect=True)  # no broker is reached
 def test_a_broker_that_is_not_there_is_one_line(any_scene: Scene) -> None:
     """Exit code 1; no traceback, no password."""
     done = run(any_scene, "list", broker_url="amqp://me:s3cret@127.0.0.1:1//")
@@ -189,6 +190,7 @@ def test_a_broker_that_is_not_there_is_one_line(any_scene: Scene) -> None:
 
 
 @pytest.mark.own_machine
+@pytest.mark.parametrize("any_scene", ["embedded"], indirect=True)  # no broker is reached
 def test_wrong_usage_has_exit_code_2(any_scene: Scene) -> None:
     """A reason or a time that cannot be."""
     assert run(any_scene, "list", "--reason", "bored").returncode == 2

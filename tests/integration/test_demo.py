@@ -17,6 +17,9 @@ from tests.support.worker import ROOT
 
 pytestmark = pytest.mark.own_machine
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+MOMENTS = ("Starting a private broker", "enqueues 10", "Received")
+
 
 class Demo:
     """The demo as a child process, with a folder of its own for all that it leaves behind."""
@@ -72,8 +75,15 @@ def test_all_ten_messages_run_although_a_worker_is_killed(demo: Demo) -> None:
     assert not demo.processes()
 
 
-@pytest.mark.parametrize("moment", ["Starting a private broker", "enqueues 10", "Received"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("demo", "number", "moment"),
+    [
+        *(("embedded", number, moment) for number in SIGNALS for moment in MOMENTS),
+        # Each moment once: starting RabbitMQ takes long, and it is ended alike for both signals.
+        *(("rabbitmq", *each) for each in zip((*SIGNALS, signal.SIGINT), MOMENTS, strict=True)),
+    ],
+    indirect=["demo"],
+)
 def test_ctrl_c_leaves_no_process_and_no_folder(
     demo: Demo, moment: str, number: signal.Signals
 ) -> None:

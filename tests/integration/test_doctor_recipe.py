@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 from proj.doctor.fixing import fix
@@ -15,7 +12,8 @@ from tests.support.doctor_scene import looking, virtual_host
 from tests.support.producer import run_producer
 from tests.support.rabbitmq import RabbitMQ
 from tests.support.waiting import wait_until
-from tests.support.worker import ROOT, Worker
+from tests.support.worker import Worker
+from tests.support.workqueue_command import run
 
 COUNT = 100
 
@@ -26,15 +24,7 @@ OLD = {"work_queue_name": "task_queue", "work_queue_type": "classic"}
 
 def workqueue(url: str, *options: str) -> str:
     """Run ``workqueue`` with ``options`` on the broker at ``url``; return what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "celery", "-A", "proj", "workqueue", *options],
-        env={**os.environ, "CELERY_BROKER_URL": url},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    done = run(url, *options)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

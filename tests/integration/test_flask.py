@@ -146,6 +146,32 @@ def test_a_shared_task_belongs_to_the_application_of_the_context(make_app: MakeA
 
 
 @pytest.mark.own_machine
+def test_an_asynchronous_view_enqueues_for_its_own_application(
+    app: Flask, make_app: MakeApp
+) -> None:
+    """Its task goes to the queue of the view's application, although another was made last."""
+
+    @shared_task(name="flask.whose")
+    def whose() -> str:
+        return str(current_app.name)
+
+    @app.post("/parcels")
+    async def order() -> str:
+        return str(whose.delay().id)
+
+    last = make_app("last", CELERY_BROKER_URL="amqp://guest:guest@127.0.0.1:1//")
+    assert whose.app is last.extensions["celery"]
+    queue = WorkQueue(app.extensions["celery"])
+
+    answer = app.test_client().post("/parcels")
+
+    assert answer.status_code == 200
+    queue.assert_enqueued(whose)
+    queue.drain()
+    assert app.extensions["celery"].AsyncResult(answer.text).get(timeout=1) == "shop"
+
+
+@pytest.mark.own_machine
 def test_each_run_of_a_task_has_a_context_of_its_own(app: Flask) -> None:
     """A worker's task sees the application, nothing of the caller's context, and its own request.
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -20,26 +18,7 @@ from tests.support.embedded_broker import EmbeddedBroker
 from tests.support.producer import run_producer
 from tests.support.waiting import wait_until
 from tests.support.worker import ROOT
-
-
-def command(target_url: str, *options: str) -> tuple[list[str], dict[str, str]]:
-    """Return the command and its environment."""
-    environment = {**os.environ, "CELERY_BROKER_URL": target_url}
-    return [sys.executable, "-m", "celery", "-A", "proj", "workqueue", *options], environment
-
-
-def run(target_url: str, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run ``workqueue`` with ``options`` against the broker ``target_url``."""
-    arguments, environment = command(target_url, *options)
-    return subprocess.run(
-        arguments,
-        env=environment,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+from tests.support.workqueue_command import command, environment_of, run
 
 
 @pytest.fixture
@@ -159,11 +138,10 @@ def test_a_killed_move_loses_nothing_and_the_next_one_finishes_it(
     chance = random.Random(1)  # noqa: S311 - a seeded run, not a secret
     killed = 0
     while killed < kills:
-        arguments, environment = command(broker.url, "move", "--from", file.url)
         before = file.waiting()
         process = subprocess.Popen(
-            arguments,
-            env=environment,
+            command("move", "--from", file.url),
+            env=environment_of(broker.url),
             cwd=ROOT,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -49,7 +49,8 @@ def test_status_tells_what_waits_and_what_runs(
     processes = told["workers"]["w@localhost"]["processes"]
     assert sorted(each["pid"] for each in processes) == sorted(worker.pool_pids())
     assert {each["task"] for each in processes} == {"tasks.messages.process_message"}
-    assert all(each["since"] and each["attempt"] == 1 for each in processes)
+    assert all(each["since"] for each in processes)
+    assert {(each["attempt"], each["attempts_limit"]) for each in processes} == {(1, 5)}
     assert told["delayed"]["ready"] == 0
     assert "guest:guest" not in shown.stdout + json.dumps(told)
     for pid in worker.pool_pids():

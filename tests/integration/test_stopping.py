@@ -93,6 +93,7 @@ def test_seven_restarts_in_mid_task_do_not_make_a_dead_letter(any_scene: Scene) 
     assert any_scene.broker.waiting() == 1
 
 
+@pytest.mark.own_machine
 @pytest.mark.parametrize("pool", ["solo", "threads"])
 def test_pools_without_processes_stop_in_time_too(any_scene: Scene, pool: str) -> None:
     """A thread cannot be ended, but the worker can: its message is back, and no attempt."""

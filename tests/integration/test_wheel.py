@@ -1,10 +1,12 @@
-"""The wheel in an empty environment, beside another team's app."""
+"""What is handed out: the wheel beside another team's app, and the source distribution."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -32,15 +34,19 @@ def pack(parcel):
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel that this clone builds."""
-    folder = tmp_path_factory.mktemp("wheel")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the source distribution of this clone, and the wheel that this one builds."""
+    folder = tmp_path_factory.mktemp("built")
     subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--outdir", folder, ROOT],
-        check=True,
-        capture_output=True,
+        [sys.executable, "-m", "build", "--outdir", folder, ROOT], check=True, capture_output=True
     )
-    return next(folder.glob("*.whl"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> Path:
+    """The wheel."""
+    return next(built.glob("*.whl"))
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +67,30 @@ def test_the_wheel_ships_the_package_alone(wheel: Path) -> None:
     top = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
 
     assert {name for name in top if not name.endswith(".dist-info")} == {"proj"}
+
+
+def test_the_source_distribution_is_a_whole_clone(built: Path, tmp_path: Path) -> None:
+    """Every file that its pages link to and its Dockerfile copies is there, and ``make`` works."""
+    with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (clone,) = tmp_path.iterdir()
+    pages = [*clone.glob("*.md"), *clone.glob("docs/*.md")]
+    linked = {
+        page.parent / target
+        for page in pages
+        for target in re.findall(r"\]\(([^):#]+)(?:#[^)]*)?\)", page.read_text())
+    }
+    copied = re.findall(r"^COPY (?!--)(.+) \S+$", (clone / "Dockerfile").read_text(), re.MULTILINE)
+    named = linked | {clone / name for line in copied for name in line.split()}
+    assert len(named) > 30
+    assert [path for path in named if not path.exists()] == []
+
+    targets = ["env", "demo", "flask", "django", "test", "test-containers", "chaos", "benchmarks"]
+    subprocess.run(["make", "--dry-run", *targets], cwd=clone, check=True, capture_output=True)
+    for name in ("examples/demo", "examples/flask_app", "examples/django_site", "tests/chaos"):
+        assert (clone / name).is_dir()
+    for name in ("docker-compose.yml", "docker-compose.cluster.yml", "flowerconfig.py"):
+        assert (clone / name).is_file()
 
 
 def test_another_teams_app_becomes_a_work_queue(

@@ -15,8 +15,8 @@ def test_idle_workers_do_what_the_busy_one_does_not(
 ) -> None:
     """No worker ever holds more than one message per process, so nothing waits behind a long one.
 
-    The broker is asked how many deliveries each channel holds, while three workers share thirty
-    messages of one second and one of ten.
+    The broker is asked how many deliveries each channel holds, while three workers share fifteen
+    messages of one second and one of six.
     """
     three = [workers(name, any_broker.url) for name in ("one", "two", "three")]
     wait_until(
@@ -24,22 +24,22 @@ def test_idle_workers_do_what_the_busy_one_does_not(
         lambda prefetch_counts: prefetch_counts == [1, 1, 1],
         what="the broker knows three consumers with a prefetch of one",
     )
-    run_producer("long" + "." * 10, *(f"{n}." for n in range(30)), broker_url=any_broker.url)
+    run_producer("long" + "." * 6, *(f"{n}." for n in range(15)), broker_url=any_broker.url)
 
     held = []
     wait_until(
         lambda: held.append(any_broker.most_unacknowledged()) or sum(len(w.done()) for w in three),  # type: ignore[func-returns-value]
-        lambda done: done == 31,
-        what="all 31 messages are done",
+        lambda done: done == 16,
+        what="all 16 messages are done",
         timeout_seconds=60,
     )
 
     assert max(held) == 1
-    busy = next(worker for worker in three if "long.........." in worker.done())
+    busy = next(worker for worker in three if "long......" in worker.done())
     others = [worker for worker in three if worker is not busy]
     assert all(len(worker.done()) > len(busy.done()) for worker in others)
     everything = [body for worker in three for body in worker.done()]
-    assert sorted(everything) == sorted(["long..........", *(f"{n}." for n in range(30))])
+    assert sorted(everything) == sorted(["long......", *(f"{n}." for n in range(15))])
 
 
 def test_a_worker_with_two_processes_holds_two_messages(
@@ -47,7 +47,7 @@ def test_a_worker_with_two_processes_holds_two_messages(
 ) -> None:
     """The prefetch is one for each process, not one for each worker."""
     worker = workers("pair", any_broker.url, concurrency=2)
-    run_producer("a" + "." * 8, "b" + "." * 8, "c", "d", broker_url=any_broker.url)
+    run_producer("a" + "." * 6, "b" + "." * 6, "c", "d", broker_url=any_broker.url)
 
     wait_until(worker.received, lambda seen: len(seen) == 2, what="both processes work")
     assert any_broker.waiting() == 2
@@ -71,8 +71,8 @@ def test_a_message_is_acknowledged_after_the_work(
 ) -> None:
     """While a task runs the broker still holds its message; when it is done, no more."""
     worker = workers("one", any_broker.url)
-    run_producer("slow" + "." * 12, broker_url=any_broker.url)
-    worker.wait_for_log(r"\[x\] Received 'slow\.{12}'")
+    run_producer("slow" + "." * 6, broker_url=any_broker.url)
+    worker.wait_for_log(r"\[x\] Received 'slow\.{6}'")
 
     held = wait_until(
         any_broker.unacknowledged,

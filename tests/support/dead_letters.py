@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -16,8 +14,8 @@ from proj import plugin
 from proj.dead_letters.copying import Copies, Copy, Original
 from proj.dead_letters.letter import NO_ERROR, WHEN, ErrorDetails, headers_of
 from proj.dead_letters.reasons import Reason
+from tests.support import workqueue_command
 from tests.support.settlement_scene import Scene
-from tests.support.worker import ROOT
 
 __all__ = [
     "app_of",
@@ -98,33 +96,22 @@ def _properties(scene: Scene, letter_id: str) -> bytes:
 
 def environment_of(scene: Scene) -> dict[str, str]:
     """Return the environment of a process that works on the scene's queues."""
-    return {
-        **os.environ,
-        "CELERY_BROKER_URL": scene.url,
-        "WORK_QUEUE_NAME": scene.queue,
-        "WORK_QUEUE_TYPE": scene.type,
-    }
+    own = {"WORK_QUEUE_NAME": scene.queue, "WORK_QUEUE_TYPE": scene.type}
+    return workqueue_command.environment_of(scene.url, own)
 
 
 def command(*options: str) -> list[str]:
     """Return the command ``dead-letters`` with ``options``."""
-    return [sys.executable, "-m", "celery", "-A", "proj", "workqueue", "dead-letters", *options]
+    return workqueue_command.command("dead-letters", *options)
 
 
 def run(
     scene: Scene, *options: str, typed: str = "", broker_url: str | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run the command on the scene's queues, with ``typed`` on its standard input."""
-    return subprocess.run(
-        command(*options),
-        env={**environment_of(scene), "CELERY_BROKER_URL": broker_url or scene.url},
-        cwd=ROOT,
-        input=typed,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    own = {"WORK_QUEUE_NAME": scene.queue, "WORK_QUEUE_TYPE": scene.type}
+    arguments = ("dead-letters", *options)
+    return workqueue_command.run(broker_url or scene.url, *arguments, environment=own, typed=typed)
 
 
 def app_of(scene: Scene) -> Celery:

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,20 @@ def ask_again(name: str) -> None:
     """Ask for another try, always."""
     began(name)
     raise Reject("not now", requeue=True)
+
+
+@app.task(name="ask_again_once", bind=True)
+def ask_again_once(self: Any, name: str) -> None:
+    """Ask for another try, unless Celery's own header tells that this is it."""
+    began(name)
+    if not self.request.delivery_info["redelivered"]:
+        raise Reject("not now", requeue=True)
+
+
+@app.task(name="wait_for_eta", bind=True)
+def wait_for_eta(self: Any, name: str) -> None:
+    """Tell of the ETA that the caller asked for."""
+    began(name if datetime.fromisoformat(self.request.eta) <= datetime.now(timezone.utc) else "?")
 
 
 @app.task(name="refuse")

@@ -26,10 +26,13 @@ def environment_of(broker_url: str, environment: Mapping[str, str] | None = None
 
 
 def run(
-    broker_url: str, *arguments: str, environment: Mapping[str, str] | None = None
+    broker_url: str,
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    typed: str | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run the command on the broker at ``broker_url``, whatever its exit code."""
-    return _run(command(*arguments), environment_of(broker_url, environment))
+    return _run(command(*arguments), environment_of(broker_url, environment), typed)
 
 
 def run_json(
@@ -48,13 +51,16 @@ def health(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return _run(program, dict(os.environ))
 
 
-def _run(program: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def _run(
+    program: list[str], environment: dict[str, str], typed: str | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         program,
         env=environment,
         cwd=ROOT,
+        input=typed,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
         check=False,
     )

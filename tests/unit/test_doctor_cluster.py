@@ -52,7 +52,7 @@ def reached(*nodes: dict[str, Any], version: tuple[int, ...] = (4, 3), **queue: 
     told = {"type": "quorum", "arguments": {}, "effective_policy_definition": {}, **queue}
     names = ("task_queue", "task_queue.dead_letters")
     found = Reached(examined, connection=None)
-    vars(found)["management"] = cast(
+    found.management = cast(
         "Management", Told([{**NODE, **each} for each in nodes], dict.fromkeys(names, told))
     )
     return found

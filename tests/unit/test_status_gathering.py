@@ -43,6 +43,16 @@ def test_workers_of_other_queues_take_no_place(app: Celery) -> None:
     assert found.all_answered
 
 
+def test_two_workers_of_one_name_are_shown_as_one(
+    app: Celery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their answers cannot be told apart; ``doctor`` finds the name that is used twice."""
+    answers = [{"mine@h": {**ANSWER, "queue": "mine", "taken": number}} for number in (1, 2)]
+    monkeypatch.setattr(app.control, "broadcast", lambda *_, **__: answers)
+
+    assert list(gather(app).workers) == ["mine@h"]
+
+
 def test_rates_of_a_queue_that_the_api_does_not_know_are_unknown(
     app: Celery, monkeypatch: pytest.MonkeyPatch
 ) -> None:

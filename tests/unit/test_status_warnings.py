@@ -53,7 +53,20 @@ def snapshot(**changed: Any) -> Snapshot:
 )  # fmt: skip
 def test_each_warning_appears_and_disappears(changed: dict[str, Any], kinds: list[str]) -> None:
     """Each kind has its cause, and none appears without it."""
-    assert [each["kind"] for each in warnings_of(snapshot(**changed), 5)] == kinds
+    assert [each["kind"] for each in warnings_of(snapshot(**changed))] == kinds
+
+
+def test_a_task_that_is_begun_again_is_told_with_its_own_limit() -> None:
+    """As its worker tells it; one of an earlier release tells none."""
+    known = {"id": "x", "attempt": 2, "attempts_limit": 9}
+    unknown = {"id": "y", "attempt": 3}
+
+    told = warnings_of(snapshot(workers={"w": worker(processes=[known, unknown])}))
+
+    assert [each["text"].partition(":")[0] for each in told] == [
+        "Task x is at attempt 2 of 9",
+        "Task y is at attempt 3",
+    ]
 
 
 def test_rates_are_seen_only_where_every_consumer_told() -> None:

@@ -3,36 +3,39 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
 
 import click
+from celery import Celery
 
+from proj.commands.answering import Answer, command
 from proj.commands.dead_letters.options import selecting, selection_of
-from proj.commands.options import json_option, show
-from proj.commands.text import age, safe, table
+from proj.commands.text import age, known, safe, table
 from proj.dead_letters.browsing import Listing, browse
 from proj.dead_letters.entry import DeadLetter
 
 __all__ = ["list_letters", "shown_as_json"]
 
 
-@click.command("list", epilog="Example: ... dead-letters list --reason failed --since 2h")
+@command("dead-letters list --reason failed --since 2h", "list")
 @selecting
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(0), help="Most shown.")
-@json_option
-@click.pass_context
-def list_letters(context: click.Context, /, limit: int, as_json: bool, **options: Any) -> None:  # noqa: FBT001 - click's flag
+def list_letters(app: Celery, *, limit: int, **options: Any) -> Answer:
     """List dead letters, newest first; looking changes none of them.
 
     Exit code 1 where there are any, 0 where there are none.
     """
-    listing = browse(context.obj.app, selection_of(**options), limit=limit)
-    if as_json:
-        show(_listing_as_json(listing))
-    else:
-        _print(listing)
-    context.exit(1 if listing.selected else 0)
+    listing = browse(app, selection_of(**options), limit=limit)
+    shown = {
+        "total": listing.total,
+        "selected": listing.selected,
+        "by_reason": dict(listing.by_reason.most_common()),
+        "by_task": dict(listing.by_task.most_common()),
+        "letters": [shown_as_json(entry) for entry in listing.letters],
+    }
+    return Answer(shown, "\n".join(_lines(listing)), bool(listing.selected))
 
 
 def shown_as_json(entry: DeadLetter) -> dict[str, Any]:
@@ -56,44 +59,25 @@ def shown_as_json(entry: DeadLetter) -> dict[str, Any]:
     }
 
 
-def _listing_as_json(listing: Listing) -> dict[str, Any]:
-    return {
-        "total": listing.total,
-        "selected": listing.selected,
-        "by_reason": dict(listing.by_reason.most_common()),
-        "by_task": dict(listing.by_task.most_common()),
-        "letters": [shown_as_json(entry) for entry in listing.letters],
-    }
-
-
-def _print(listing: Listing) -> None:
+def _lines(listing: Listing) -> Iterator[str]:
     if not listing.selected:
         others = f" {listing.total} others do not match." if listing.total else ""
-        click.echo(f"No dead letters.{others}")
+        yield f"No dead letters.{others}"
         return
-    rows: list[tuple[str, ...]] = [("ID", "AGE", "REASON", "TRIES", "REPLAYS", "TASK", "ERROR")]
-    rows += [_row(entry) for entry in listing.letters]
-    for line in table(rows):
-        click.echo(line)
+    head = ("ID", "AGE", "REASON", "TRIES", "REPLAYS", "TASK", "ERROR")
+    yield from table([head, *map(_row, listing.letters)])
     of = "" if listing.selected == listing.total else f" of {listing.total}"
-    click.echo(f"\n{len(listing.letters)} shown, {listing.selected}{of} dead letters")
-    click.echo(f"by reason: {_counts(listing.by_reason)}")
-    click.echo(f"by task:   {_counts(listing.by_task)}")
-    click.echo("Next: dead-letters show ID, dead-letters replay ID")
+    yield f"\n{len(listing.letters)} shown, {listing.selected}{of} dead letters"
+    yield f"by reason: {_counts(listing.by_reason)}"
+    yield f"by task:   {_counts(listing.by_task)}"
+    yield "Next: dead-letters show ID, dead-letters replay ID"
 
 
 def _row(entry: DeadLetter) -> tuple[str, ...]:
     told = entry.letter
-    error = ": ".join(each for each in (told.error.exception, told.error.message) if each)
-    return (
-        entry.id,
-        age(told.when),
-        told.reason.value,
-        "?" if told.attempts is None else str(told.attempts),
-        str(entry.replays),
-        safe(told.task or "-", 60),
-        safe(error or "-", 80),
-    )
+    counts = (known(told.attempts), str(entry.replays))
+    texts = (safe(told.task or "-", 60), safe(str(told.error) or "-", 80))
+    return (entry.id, age(told.when), told.reason.value, *counts, *texts)
 
 
 def _counts(counter: Counter[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -12,7 +13,7 @@ import click
 from proj.dead_letters.reasons import Reason
 from proj.dead_letters.selecting import Selection
 
-__all__ = ["Moment", "choosing", "selecting", "selection_of"]
+__all__ = ["FILE", "Moment", "choosing", "selecting", "selection_of"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -21,6 +22,8 @@ AGE = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 REASONS = [each.value for each in Reason]
+
+FILE: dict[str, Any] = {"metavar": "FILE", "type": click.Path(path_type=Path)}
 
 
 class Moment(click.ParamType):  # type: ignore[type-arg] # older clicks have no argument
@@ -46,45 +49,45 @@ class Moment(click.ParamType):  # type: ignore[type-arg] # older clicks have no 
             )
 
 
+SELECTING = (
+    click.option("--match", metavar="TEXT", help="With TEXT in id, task, error or body."),
+    click.option("--until", type=Moment(), metavar="TIME", help="Died before TIME: 7d."),
+    click.option("--since", type=Moment(), metavar="TIME", help="Died at TIME or later: 2h."),
+    click.option("--task", help="Only of this task."),
+    click.option("--reason", type=click.Choice(REASONS), help="Only of this reason."),
+)
+"""The last one first, as decorators are applied."""
+
+
 def selecting(command: Command) -> Command:
     """Give ``command`` the filters that :func:`selection_of` reads."""
-    options = (
-        click.option("--reason", type=click.Choice(REASONS), help="Only of this reason."),
-        click.option("--task", help="Only of this task."),
-        click.option("--since", type=Moment(), metavar="TIME", help="Died at TIME or later: 2h."),
-        click.option("--until", type=Moment(), metavar="TIME", help="Died before TIME: 7d."),
-        click.option("--match", metavar="TEXT", help="With TEXT in id, task, error or body."),
-    )
-    for option in reversed(options):
+    for option in SELECTING:
         command = option(command)
     return command
 
 
 def choosing(command: Command) -> Command:
     """Give ``command`` the filters, ids and ``--all``, one of which must be there."""
-    command = click.option("--all", "everything", is_flag=True, help="All dead letters.")(
-        selecting(command)
-    )
-    return click.argument("ids", metavar="[ID]...", nargs=-1)(command)
+    everything = click.option("--all", "everything", is_flag=True, help="All dead letters.")
+    return click.argument("ids", metavar="[ID]...", nargs=-1)(everything(selecting(command)))
 
 
 def selection_of(
     *,
     reason: str | None,
-    task: str | None,
-    since: datetime | None,
     until: datetime | None,
     match: str | None,
     older_than: datetime | None = None,
-    ids: tuple[str, ...] = (),
     everything: bool | None = None,
+    **fields: Any,
 ) -> Selection:
     """Return what the options select; ``everything`` is None where nothing has to be chosen.
 
     Raises ``UsageError`` unless letters were chosen, or all of them in so many words.
     """
     before = min(filter(None, (until, older_than)), default=None)
-    wanted = Selection(ids, Reason(reason) if reason else None, task, since, before, match)
+    why = Reason(reason) if reason else None
+    wanted = Selection(reason=why, until=before, text=match, **fields)
     if everything is not None and everything == (wanted != Selection()):
         raise click.UsageError("Name the letters: ids, a filter such as --task, or else --all.")
     return wanted

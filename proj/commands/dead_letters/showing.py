@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import click
+from celery import Celery
 
+from proj.commands.answering import Answer, command
 from proj.commands.dead_letters.listing import shown_as_json
-from proj.commands.options import json_option
-from proj.commands.options import show as show_json
-from proj.commands.text import age, safe
+from proj.commands.text import age, known, safe
 from proj.dead_letters import letter
 from proj.dead_letters.browsing import find
 from proj.dead_letters.entry import DeadLetter
@@ -23,23 +24,18 @@ LONGEST_BODY = 2_000
 TOLD_ELSEWHERE = {"x-death", *letter.HEADERS} - {letter.EXPIRATION, letter.USER}
 
 
-@click.command(epilog="Example: ... dead-letters show 3f2a")
+@command("dead-letters show 3f2a")
 @click.argument("letter_id", metavar="ID")
-@json_option
-@click.pass_context
-def show(context: click.Context, /, letter_id: str, as_json: bool) -> None:  # noqa: FBT001 - click's flag
+def show(app: Celery, *, letter_id: str) -> Answer:
     """Show the dead letter whose id begins with ID: arguments, headers, deaths, traceback."""
-    found = find(context.obj.app, letter_id)
-    if as_json:
-        show_json({"letters": [_as_json(entry) for entry in found]})
-        return
-    for entry in found:
-        _print(entry)
-    app_name = context.obj.app.main or "proj"
-    click.echo(f"Replay it: celery -A {app_name} workqueue dead-letters replay {found[0].id}")
+    found = find(app, letter_id)
+    lines = [line for entry in found for line in _lines(entry)]
+    replay = f"celery -A {app.main or 'proj'} workqueue dead-letters replay {found[0].id}"
+    shown = {"letters": [_as_json(entry) for entry in found]}
+    return Answer(shown, "\n".join([*lines, f"Replay it: {replay}"]))
 
 
-def _print(entry: DeadLetter) -> None:
+def _lines(entry: DeadLetter) -> Iterator[str]:
     told = entry.letter
     facts = {
         "id": entry.id,
@@ -48,24 +44,22 @@ def _print(entry: DeadLetter) -> None:
         "queue": told.queue or "-",
         "died": f"{told.when.isoformat()} ({age(told.when)} ago)" if told.when else "?",
         "on": f"{told.host}, process {told.process_id}" if told.host else "the broker",
-        "attempts": "?" if told.attempts is None else told.attempts,
+        "attempts": known(told.attempts),
         "replays": entry.replays,
-        "error": ": ".join(filter(None, (told.error.exception, told.error.message))) or "-",
+        "error": str(told.error) or "-",
         **_content(entry),
     }
-    for name, value in facts.items():
-        click.echo(f"{name + ':':<11}{safe(value)}")
-    click.echo("headers:")
+    yield from (f"{name + ':':<11}{safe(value)}" for name, value in facts.items())
+    yield "headers:"
     for name, value in entry.headers.items():
         if name not in TOLD_ELSEWHERE:
-            click.echo(f"  {safe(name, 255)}: {safe(value, 500)}")
+            yield f"  {safe(name, 255)}: {safe(value, 500)}"
     for death in _deaths(entry):
         shown = (f"{name} {death.get(name)}" for name in ("reason", "queue", "count", "time"))
-        click.echo(f"death:     {safe(', '.join(shown))}")
+        yield f"death:     {safe(', '.join(shown))}"
     if told.error.traceback:
-        click.echo("traceback:")
-        click.echo(safe(told.error.traceback, 20_000, lines=True))
-    click.echo()
+        yield f"traceback:\n{safe(told.error.traceback, 20_000, lines=True)}"
+    yield ""
 
 
 def _content(entry: DeadLetter) -> dict[str, object]:
@@ -80,15 +74,12 @@ def _content(entry: DeadLetter) -> dict[str, object]:
 
 
 def _as_json(entry: DeadLetter) -> dict[str, Any]:
-    headers = {name: safe(value) for name, value in entry.headers.items()}
     return {
         **shown_as_json(entry),
         "traceback": entry.letter.error.traceback,
-        "headers": headers,
+        "headers": {name: safe(value) for name, value in entry.headers.items()},
         "deaths": [{key: safe(value) for key, value in each.items()} for each in _deaths(entry)],
-        "args": None,
-        "kwargs": None,
-        "body": None,
+        **dict.fromkeys(("args", "kwargs", "body")),
         **_content(entry),
     }
 

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import time
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import Any
 
 from amqp.exceptions import NotFound
+from celery import Celery
 
 from proj import pause
-from proj.broker.management import Management
-from proj.commands.broker import asked
+from proj.broker.asking import asked
+from proj.broker.management import Management, limits_of
 from proj.commands.status.snapshot import QueueState, Snapshot
 from proj.configuration import work_queue_settings
-from proj.dead_letters.entry import read_message
-from proj.dead_letters.taking import Held
+from proj.dead_letters.taking import letters_in
 from proj.errors import ManagementUnavailable
 from proj.topology.names import DELAY_LEVELS, dead_letter_queue_name
-
-if TYPE_CHECKING:
-    from celery import Celery
 
 __all__ = ["gather", "with_rates"]
 
 ANSWER_SECONDS = 1.0
+
+
+MOST_LETTERS = 1_000
+"""Looking for the oldest dead letter holds them all for a moment: more are left in peace."""
 
 
 def gather(app: Celery, before: Snapshot | None = None) -> Snapshot:
@@ -40,23 +42,22 @@ def gather(app: Celery, before: Snapshot | None = None) -> Snapshot:
         delayed=QueueState("delayed"),
         dead_letters=QueueState(dead_letter_queue_name(settings.name)),
     )
-    with asked(app) as channel:
+    with asked(connection) as channel:
         _count(channel, found.work)
         _count(channel, found.dead_letters)
         _count_delayed(channel, found)
         if found.work.ready is not None:
             # Else no worker has been here, and a look declares nothing.
             found.pause = pause.current(channel, settings, before.pause if before else None)
-        found.dead_letters.oldest_seconds = _age_of_first_letter(channel, found, before)
+        found.dead_letters.oldest_seconds = _age_of_oldest_letter(channel, found, before)
         _ask_workers(app, channel.connection.client, found)
     if found.work.in_work is None and found.all_answered:
         found.work.in_work = sum(each["in_work"] for each in found.workers.values())
     if settings.management_url:
+        api = Management(settings.management_url, connection)
         try:
             for queue in (found.work, found.dead_letters):
-                told = Management(settings.management_url, connection).queue(queue.name)
-                if told:
-                    _complete(queue, told)
+                _complete(queue, api.queue(queue.name))
         except ManagementUnavailable as error:
             found.problem = str(error)
     if before:
@@ -69,16 +70,15 @@ def with_rates(before: Snapshot, now: Snapshot) -> None:
     seconds = (now.when - before.when).total_seconds()
     now.dead_letters_grown = (now.dead_letters.ready or 0) - (before.dead_letters.ready or 0)
     same = before.workers.keys() == now.workers.keys() and now.taken >= before.taken
-    ready = (before.work.ready, now.work.ready)
-    if not (same and now.all_answered and seconds > 0) or None in ready:
+    was_ready, ready = before.work.ready, now.work.ready
+    if was_ready is None or ready is None or not (same and now.all_answered and seconds > 0):
         return
     taken = now.taken - before.taken
-    grown = (now.work.ready or 0) - (before.work.ready or 0)
     if now.work.out_per_second is None:
         now.work.out_per_second = taken / seconds
     if now.work.in_per_second is None:
         # What runs again after its worker was lost goes back without having come in.
-        now.work.in_per_second = max(0.0, (taken + grown) / seconds)
+        now.work.in_per_second = max(0.0, (taken + ready - was_ready) / seconds)
 
 
 def _count(channel: Any, queue: QueueState) -> None:
@@ -87,28 +87,28 @@ def _count(channel: Any, queue: QueueState) -> None:
     except NotFound:
         return
     queue.ready, queue.consumers = declared.message_count, declared.consumer_count
-    state_of = getattr(channel, "state_of", None)
-    if state_of:
-        queue.in_work, published = state_of(queue.name)
+    if hasattr(channel, "state_of"):
+        queue.in_work, published = channel.state_of(queue.name)
         if queue.ready and published:
             queue.oldest_seconds = max(0.0, time.time() - published)
 
 
-def _complete(queue: QueueState, told: dict[str, Any]) -> None:
+def _complete(queue: QueueState, told: dict[str, Any] | None) -> None:
+    if not told:
+        return
     queue.in_work = told.get("messages_unacknowledged", queue.in_work)
     stats = told.get("message_stats", {})
     queue.in_per_second = stats.get("publish_details", {}).get("rate", 0.0)
     queue.out_per_second = stats.get("ack_details", {}).get("rate", 0.0)
     if told.get("head_message_timestamp"):
         queue.oldest_seconds = max(0.0, time.time() - told["head_message_timestamp"])
-    limits = {**(told.get("effective_policy_definition") or {}), **told.get("arguments", {})}
-    queue.most = limits.get("x-max-length", limits.get("max-length"))
+    queue.most = limits_of(told).get("max-length")
 
 
 def _count_delayed(channel: Any, found: Snapshot) -> None:
     if hasattr(channel, "delayed_count"):
-        ready = found.work.ready
-        found.delayed.ready = None if ready is None else channel.delayed_count(found.work.name)
+        if found.work.ready is not None:
+            found.delayed.ready = channel.delayed_count(found.work.name)
         return
     # Shared by all work queues of the virtual host.
     found.delayed.name = "delayed, any queue"
@@ -120,23 +120,19 @@ def _count_delayed(channel: Any, found: Snapshot) -> None:
         found.delayed.ready = 0  # they are declared with the first delayed task or worker
 
 
-def _age_of_first_letter(channel: Any, found: Snapshot, before: Snapshot | None) -> float | None:
-    ready, seen = found.dead_letters.ready, before and before.dead_letters
-    if not ready:
+def _age_of_oldest_letter(channel: Any, found: Snapshot, before: Snapshot | None) -> float | None:
+    letters, seen = found.dead_letters, before and before.dead_letters
+    if not letters.ready:
         return None
-    if before and seen and seen.oldest_seconds is not None and ready >= (seen.ready or 0):
+    if before and seen and seen.oldest_seconds is not None and letters.ready >= (seen.ready or 0):
         # Taken once: on RabbitMQ 3.10 a quorum queue counts each look.
         return seen.oldest_seconds + (found.when - before.when).total_seconds()
-    if hasattr(channel, "browse"):
-        first = next(map(read_message, channel.browse(found.dead_letters.name)), None)
-    else:
-        held = Held(channel, found.dead_letters.name, slowly=True)
-        try:
-            _, first = next(iter(held), (0, None))
-        finally:
-            held.give_back()
-    when = first.letter.when if first else None
-    return max(0.0, (found.when - when).total_seconds()) if when else None
+    if letters.ready > MOST_LETTERS and not hasattr(channel, "browse"):
+        return None
+    # All of them: what a quorum queue was given back may stand behind younger ones.
+    looked_at = islice(letters_in(channel, letters.name), MOST_LETTERS)
+    died = [each.letter.when for each in looked_at if each.letter.when]
+    return max(0.0, (found.when - min(died)).total_seconds()) if died else None
 
 
 def _ask_workers(app: Celery, connection: Any, found: Snapshot) -> None:

@@ -47,11 +47,6 @@ class Snapshot:
     """Since the sample before."""
 
     @property
-    def queues(self) -> tuple[QueueState, QueueState, QueueState]:
-        """The three, in the order in which they are shown."""
-        return self.work, self.delayed, self.dead_letters
-
-    @property
     def answered(self) -> int:
         """How many workers that the broker may count as consumers have answered.
 

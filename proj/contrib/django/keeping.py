@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import kombu
-from django.db import connections
+from django.db import DatabaseError, connections
 from django.utils import timezone
 from kombu.utils import json
 
@@ -64,19 +65,35 @@ class KeepingProducer(kombu.Producer):
         )
         options.update(content_type=content_type, content_encoding=content_encoding)
         message = self._row(body, routing_key=routing_key, headers=headers, **options)
-        message.save(force_insert=True, using=self.alias)
+        with self._inserting():
+            message.save(force_insert=True, using=self.alias)
         self.outbox.publish_after_commit(message, self.alias)
 
     def keep_all(self, messages: Iterable[TaskMessage]) -> None:
         """Insert messages of ``publish_many`` together; raises ``DatabaseError``."""
         rows = [self._row(message.body, **message.options) for message in messages]
-        if connections[self.alias].features.can_return_rows_from_bulk_insert:
-            OutboxMessage.objects.using(self.alias).bulk_create(rows)
-        else:
-            for row in rows:
-                row.save(force_insert=True, using=self.alias)
+        with self._inserting():
+            if connections[self.alias].features.can_return_rows_from_bulk_insert:
+                OutboxMessage.objects.using(self.alias).bulk_create(rows)
+            else:
+                for row in rows:
+                    row.save(force_insert=True, using=self.alias)
         for row in rows:
             self.outbox.publish_after_commit(row, self.alias)
+
+    @contextmanager
+    def _inserting(self) -> Iterator[None]:
+        table = OutboxMessage._meta.db_table  # noqa: SLF001 - Django's public name for it
+        try:
+            yield
+        except DatabaseError as error:
+            if table not in str(error):
+                raise
+            raise type(error)(
+                f"The outbox in the database {self.alias!r} cannot be written. Its table is made "
+                f"by manage.py migrate --database={self.alias}; if that database is to have none, "
+                f"let a router say so (allow_migrate), or set WORK_QUEUE_OUTBOX_DATABASE. {error}"
+            ) from error
 
     def _row(
         self,

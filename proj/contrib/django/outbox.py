@@ -15,8 +15,8 @@ from proj.broker import deadline
 from proj.configuration import work_queue_settings
 from proj.contrib.django.keeping import KeepingProducer
 from proj.contrib.django.models import OutboxMessage
-from proj.contrib.django.publication import publish
-from proj.errors import BrokerUnavailable, OutcomeUnknown, PublishError
+from proj.contrib.django.publication import BROKER_LOST, publish
+from proj.errors import PublishError
 from proj.settings import Settings, task_option
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Outbox:
                     publish(self.app, message, expects_result=True)
                     sent.append(message.pk)
         except PublishError as error:
-            if isinstance(error, (BrokerUnavailable, OutcomeUnknown)):
+            if isinstance(error, BROKER_LOST):
                 self._resume_at = monotonic() + PAUSE_SECONDS
             logger.warning(
                 "%d of %d tasks stay in the outbox until a relay has sent them: %s",

@@ -19,8 +19,7 @@ from kombu.exceptions import OperationalError
 
 from proj.broker import deadline
 from proj.contrib.django.models import OutboxMessage
-from proj.contrib.django.publication import publish
-from proj.errors import BrokerUnavailable, OutcomeUnknown
+from proj.contrib.django.publication import BROKER_LOST, TOGETHER, publish_together
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -33,7 +32,6 @@ POLL_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 10.0
 LONGEST_RETRY_SECONDS = 600
 
-BATCH = 100
 PUBLISH_SECONDS = 10.0
 """How long a batch may take; what is not sent by then goes back."""
 
@@ -107,7 +105,7 @@ class Relay:
         skip_locked = connections[self.alias].features.has_select_for_update_skip_locked
         with transaction.atomic(using=self.alias):
             due = self._due().order_by("pk").select_for_update(skip_locked=skip_locked)
-            taken = list(due[:BATCH])
+            taken = list(due[:TOGETHER])
             self.messages.filter(pk__in=[each.pk for each in taken]).update(
                 retry_at=timezone.now() + timedelta(seconds=TAKEN_SECONDS)
             )
@@ -116,24 +114,28 @@ class Relay:
     def _publish(self, taken: list[OutboxMessage]) -> int:
         published: list[int] = []
         untried = {message.pk for message in taken}
+        lost: list[Exception] = []
+
+        def note(message: OutboxMessage, error: Exception | None) -> None:
+            if error is None:
+                published.append(message.pk)
+            elif lost:
+                return
+            else:
+                self._note_failure(message, error)
+                # Perhaps the message broke the connection: it waits, the others go first.
+                if isinstance(error, BROKER_LOST):
+                    lost.append(error)
+            untried.discard(message.pk)
+
         try:
             with deadline.within(PUBLISH_SECONDS):
-                for message in taken:
-                    if not deadline.remaining():
-                        break
-                    untried.discard(message.pk)
-                    try:
-                        publish(self.app, message)
-                    except Exception as error:
-                        self._note_failure(message, error)
-                        # Perhaps the message broke the connection: it waits, the others go first.
-                        if isinstance(error, (BrokerUnavailable, OutcomeUnknown)):
-                            raise
-                    else:
-                        published.append(message.pk)
+                publish_together(self.app, taken, note)
         finally:
             self.messages.filter(pk__in=published).delete()
             self.messages.filter(pk__in=untried).update(retry_at=timezone.now())
+        if lost:
+            raise lost[0]
         return len(published)
 
     def _note_failure(self, message: OutboxMessage, error: Exception) -> None:

@@ -22,7 +22,7 @@ ANSWER_SECONDS = 5.0
 
 def version_unsupported(reached: Reached) -> str | None:
     version = reached.examined.version
-    return ".".join(map(str, version)) if version and version < OLDEST else None
+    return ".".join(map(str, version)) if version < OLDEST else None
 
 
 def confirms_unanswered(reached: Reached) -> str | None:

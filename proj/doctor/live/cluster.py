@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from proj.broker.management import limits_of
 from proj.doctor.finding import listed
 from proj.doctor.live.reached import Reached
 
@@ -64,16 +65,12 @@ def members_missing(reached: Reached) -> list[str]:
     return found
 
 
-def dead_letters_dropped(reached: Reached) -> str | None:
-    told = dict(_queues(reached)).get(reached.dead_letters)
-    if told is None:
-        return None
-    arguments = {key.removeprefix("x-"): value for key, value in told["arguments"].items()}
-    limits = {**(told.get("effective_policy_definition") or {}), **arguments}
-    if told.get("type") == "quorum" and (reached.examined.version or ()) >= LIMITED_SINCE:
-        limits.setdefault("delivery-limit", 20)
-        if limits["delivery-limit"] == -1:
-            del limits["delivery-limit"]
+def dead_letters_dropped(reached: Reached) -> str:
+    told = dict(_queues(reached)).get(reached.dead_letters, {})
+    is_limited = told.get("type") == "quorum" and reached.examined.version >= LIMITED_SINCE
+    limits = ({"delivery-limit": 20} if is_limited else {}) | limits_of(told)
+    if is_limited and limits["delivery-limit"] == -1:
+        del limits["delivery-limit"]
     return listed([f"{name} = {limits[name]}" for name in DROPPING if name in limits])
 
 

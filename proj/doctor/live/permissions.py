@@ -24,19 +24,11 @@ def permission_missing(reached: Reached) -> str | None:
     except ManagementUnavailable:
         return None  # told to administrators only
     names = (reached.queue, reached.dead_letters, DELAY_LEVELS[-1], CONTROL)
-    needed = {
-        "configure": (DELAY_LEVELS[-1], CONTROL, DELIVERY_EXCHANGE),
-        "write": (*names, "amq.default"),
-        "read": (*names, DELIVERY_EXCHANGE),
-    }
-    return listed(
-        [
-            f"{right} {name!r}"
-            for right, each in needed.items()
-            for name in each
-            if not _covers(patterns.get(right), name)
-        ]
-    )
+    needed = [("configure", name) for name in (DELAY_LEVELS[-1], CONTROL, DELIVERY_EXCHANGE)]
+    needed += [("write", name) for name in (*names, "amq.default")]
+    needed += [("read", name) for name in (*names, DELIVERY_EXCHANGE)]
+    lacking = [(right, name) for right, name in needed if not _covers(patterns.get(right), name)]
+    return listed([f"{right} {name!r}" for right, name in lacking])
 
 
 def account_is_administrator(reached: Reached) -> str | None:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from amqp.exceptions import AccessRefused, PreconditionFailed
 
+from proj.broker.management import limits_of
 from proj.doctor.live.reached import Reached
-from proj.topology.declaring import (
-    DELIVERY_LIMIT,
-    INEQUIVALENT,
-    dead_letter_queue_arguments,
-    work_queue_arguments,
-)
+from proj.topology import declaring
+from proj.topology.declaring import DELIVERY_LIMIT, INEQUIVALENT
 from proj.topology.names import DEFAULT_EXCHANGE
 
 VALUE = re.compile(r"the value '(?P<text>.*)' of type", re.DOTALL)
@@ -30,17 +28,17 @@ def queue_missing(reached: Reached) -> list[str]:
 def queue_differs(reached: Reached) -> list[str]:
     settings = reached.examined.settings
     wanted = {
-        reached.dead_letters: dead_letter_queue_arguments(settings),
-        reached.queue: work_queue_arguments(settings),
+        reached.dead_letters: declaring.dead_letter_queue_arguments(settings),
+        reached.queue: declaring.work_queue_arguments(settings),
     }
     return [
-        f"Queue {queue!r} has {each['argument']} = {_plain(each['found']) or repr('')}, "
-        f"and the configuration says {_plain(each['wanted']) or repr('')}"
+        f"Queue {queue!r} has {name} = {found or repr('')}, "
+        f"and the configuration says {described or repr('')}"
         for queue, arguments in wanted.items()
         if reached.counts(queue) is not None
-        for each in _differences(reached, queue, arguments)
+        for name, described, found in _differences(reached, queue, dict(arguments))
         # Of the dead-letter queue an earlier release has made; dead-letters-dropped looks at it.
-        if (queue, each["argument"]) != (reached.dead_letters, DELIVERY_LIMIT)
+        if (queue, name) != (reached.dead_letters, DELIVERY_LIMIT)
     ]
 
 
@@ -53,8 +51,7 @@ def policy_differs(reached: Reached) -> list[str]:
         "dead-letter-exchange": DEFAULT_EXCHANGE,
         "dead-letter-routing-key": reached.dead_letters,
     }
-    arguments = {key.removeprefix("x-"): value for key, value in told["arguments"].items()}
-    found = {**(told.get("effective_policy_definition") or {}), **arguments}
+    found = limits_of(told)
     return [
         f"Queue {reached.queue!r} has {key} = {found.get(key)!r}, and should have {value!r}"
         for key, value in wanted.items()
@@ -72,36 +69,35 @@ def dead_letters_waiting(reached: Reached) -> str | None:
     return f"{ready} dead letters in {reached.dead_letters!r}" if ready and not consumers else None
 
 
-def _differences(reached: Reached, queue: str, arguments: dict[str, Any]) -> list[re.Match[str]]:
-    """Return argument, wanted and found of each difference between ``queue`` and ``arguments``.
+def _differences(
+    reached: Reached, queue: str, arguments: dict[str, Any]
+) -> Iterator[tuple[str, str, str]]:
+    """Yield name, described and found value of each property of ``queue`` that differs.
 
     The broker names the first one only: what it has there is taken over, until it accepts the
     whole. To declare a queue that exists changes nothing.
     """
     declared: dict[str, Any] = {"durable": True, "auto_delete": False}
-    arguments = dict(arguments)
-    found: list[re.Match[str]] = []
-    while len(found) < MOST_DIFFERENCES:
+    for _ in range(MOST_DIFFERENCES):
         with reached.connection.channel() as channel:
             try:
                 channel.queue_declare(queue, arguments=arguments, **declared)
-                break
             except AccessRefused:
-                break  # an account that may not declare takes the queue as it is
+                return  # an account that may not declare takes the queue as it is
             except PreconditionFailed as error:
                 told = INEQUIVALENT.search(str(error.reply_text))
                 if told is None:
                     raise
-        found.append(told)
-        text = _plain(told["found"])
-        if told["argument"] in declared:
-            declared[told["argument"]] = text.lower() == "true"
+            else:
+                return
+        name, found = told["argument"], _plain(told["found"])
+        yield name, _plain(told["wanted"]), found
+        if name in declared:
+            declared[name] = found.lower() == "true"
+        elif found.lower() == "none":
+            arguments.pop(name, None)
         else:
-            is_number = text.removeprefix("-").isdigit()
-            arguments[told["argument"]] = int(text) if is_number else text
-            if text in ("none", "None"):
-                del arguments[told["argument"]]
-    return found
+            arguments[name] = int(found) if found.removeprefix("-").isdigit() else found
 
 
 def _plain(told: str) -> str:

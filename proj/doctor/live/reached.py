@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -21,24 +20,19 @@ __all__ = ["Reached", "reach"]
 CONNECT_SECONDS = 5.0
 
 
-@dataclass
 class Reached:
     """An open ``connection`` (Kombu's, of our class) to the broker of the app."""
 
-    examined: Examined
-    connection: Any
     alarm: str | None = None
     """Why the broker takes no messages now, once it has told."""
+    heartbeats: list[tuple[dict[str, Any], float]] | None = None
+    """The workers' heartbeats, each with the time here when it came, once listened for."""
 
-    @property
-    def queue(self) -> str:
-        """The work queue's name."""
-        return self.examined.settings.name
-
-    @property
-    def dead_letters(self) -> str:
-        """The dead-letter queue's name."""
-        return dead_letter_queue_name(self.queue)
+    def __init__(self, examined: Examined, connection: Any) -> None:
+        self.examined = examined
+        self.connection = connection
+        self.queue = examined.settings.name
+        self.dead_letters = dead_letter_queue_name(self.queue)
 
     @property
     def account(self) -> str:
@@ -72,5 +66,5 @@ def reach(examined: Examined) -> Iterator[Reached]:
         if examined.is_rabbitmq:
             told = str(connection.connection.server_properties.get("version", ""))
             numbers = told.partition("-")[0].split(".")
-            examined.version = tuple(int(each) for each in numbers if each.isdigit()) or None
+            examined.version = tuple(int(each) for each in numbers if each.isdigit())
         yield Reached(examined, connection)

@@ -62,8 +62,7 @@ def dead_letter_route_broken(reached: Reached) -> str | None:
 
 def _rejected(channel: Any, queue: str) -> bool:
     for _ in _until_late():
-        message = channel.basic_get(queue)
-        if message is not None:
+        if (message := channel.basic_get(queue)) is not None:
             channel.basic_reject(channel.message_to_python(message).delivery_tag, requeue=False)
             return True
     return False

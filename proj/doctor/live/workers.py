@@ -21,23 +21,18 @@ ANSWER_SECONDS = 1.0
 MOST_SKEW_SECONDS = 5.0
 
 
-def node_name_twice(reached: Reached) -> str | None:
+def node_name_twice(reached: Reached) -> str:
     processes: dict[str, set[Any]] = defaultdict(set)
     for event, _ in _heartbeats(reached):
         processes[str(event.get("hostname"))].add(event.get("pid"))
     return listed([repr(name) for name, ids in sorted(processes.items()) if len(ids) > 1])
 
 
-def clock_skew(reached: Reached) -> str | None:
+def clock_skew(reached: Reached) -> str:
     heard = _heartbeats(reached)
     skew = {str(each.get("hostname")): each.get("timestamp", came) - came for each, came in heard}
-    return listed(
-        [
-            f"{name} ({seconds:+.0f} s)"
-            for name, seconds in sorted(skew.items())
-            if abs(seconds) > MOST_SKEW_SECONDS
-        ]
-    )
+    wrong = [each for each in sorted(skew.items()) if abs(each[1]) > MOST_SKEW_SECONDS]
+    return listed([f"{name} ({seconds:+.0f} s)" for name, seconds in wrong])
 
 
 def worker_holds_too_many(reached: Reached) -> list[str]:
@@ -74,11 +69,8 @@ class Receiver(EventReceiver):
 
 
 def _heartbeats(reached: Reached) -> list[tuple[dict[str, Any], float]]:
-    """Return each heartbeat, with the time here when it came; listened for once."""
-    found: list[tuple[dict[str, Any], float]] | None = vars(reached).get("heartbeats")
-    if found is None:
-        found = vars(reached)["heartbeats"] = []
-        app, came = reached.examined.app, found
+    if reached.heartbeats is None:
+        app, came = reached.examined.app, []
         handlers = {"worker-heartbeat": lambda event: came.append((event, time.time()))}
         until = time.monotonic() + LISTENING_SECONDS
         with app.connection_for_read() as connection, suppress(TimeoutError):
@@ -87,7 +79,8 @@ def _heartbeats(reached: Reached) -> list[tuple[dict[str, Any], float]]:
             with closing(receiver.itercapture(timeout=LISTENING_SECONDS)) as events:
                 while time.monotonic() < until:
                     next(events)
-    return found
+        reached.heartbeats = came
+    return reached.heartbeats
 
 
 def _answers(reached: Reached, command: str) -> dict[str, Any]:

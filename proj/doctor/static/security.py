@@ -8,7 +8,9 @@ import ssl
 from kombu.serialization import prepare_accept_content
 
 from proj.doctor.examined import Examined
-from proj.doctor.finding import listed
+from proj.doctor.finding import Facts, listed
+
+__all__ = ["security"]
 
 PICKLE = "application/x-python-serialize"
 
@@ -16,30 +18,22 @@ GUEST = (None, "guest")
 """What a URL without an account means too."""
 
 
-def pickle_accepted(examined: Examined) -> str | None:
-    names = ("accept_content", "result_accept_content")
-    contents = {name: prepare_accept_content(getattr(examined.conf, name)) for name in names}
-    return listed([name for name, accepted in contents.items() if PICKLE in (accepted or ())])
-
-
-def default_credentials(examined: Examined) -> str | None:
-    if not examined.is_rabbitmq or examined.conf.broker_login_method == "EXTERNAL":
-        return None
-    urls = [url for url in examined.urls if url["userid"] in GUEST and url["password"] in GUEST]
-    return listed([url["hostname"] or "localhost" for url in urls])
-
-
-def no_tls(examined: Examined) -> str | None:
-    if not examined.is_rabbitmq or examined.conf.broker_use_ssl:
-        return None
-    urls = [url for url in examined.urls if url["transport"] != "amqps"]
-    return listed([url["hostname"] for url in urls if not _is_loopback(url["hostname"])])
-
-
-def tls_unverified(examined: Examined) -> str | None:
-    options = examined.conf.broker_use_ssl
-    unverified = isinstance(options, dict) and options.get("cert_reqs") == ssl.CERT_NONE
-    return "CERT_NONE" if unverified else None
+def security(examined: Examined) -> Facts:
+    """Who may publish a task, and who may read one."""
+    conf, urls = examined.conf, examined.urls if examined.is_rabbitmq else []
+    contents = ("accept_content", "result_accept_content")
+    accepted = {name: prepare_accept_content(getattr(conf, name)) or () for name in contents}
+    yield "pickle-accepted", listed([name for name, types in accepted.items() if PICKLE in types])
+    guests = [url for url in urls if url["userid"] in GUEST and url["password"] in GUEST]
+    by_password = conf.broker_login_method != "EXTERNAL"
+    names = listed([url["hostname"] or "localhost" for url in guests])
+    yield "default-credentials", by_password and names
+    options = conf.broker_use_ssl
+    plain = [url["hostname"] for url in urls if url["transport"] != "amqps"]
+    remote = listed([host for host in plain if not _is_loopback(host)])
+    yield "no-tls", not options and remote
+    is_unverified = isinstance(options, dict) and options.get("cert_reqs") == ssl.CERT_NONE
+    yield "tls-unverified", is_unverified and "CERT_NONE"
 
 
 def _is_loopback(host: str | None) -> bool:

@@ -20,16 +20,22 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.own_machine
 
-BACKLOG = 1000
+BACKLOG = 8000
 """More than one relay sends between two looks of another one."""
+
+END = (None, None, None)
+"""What Pika's ``consume`` gives where nothing came for a while."""
 
 
 def test_a_web_process_that_dies_after_its_commit(project: DjangoProject) -> None:
-    """A worker sends what the process had no time to send, and it runs."""
+    """A worker sends what the process had no time to send, and it runs.
+
+    Its own tasks use no outbox: that changes nothing for what is there.
+    """
     project.manage("order", "1", "--die", exit_code=-signal.SIGKILL)
     assert [each["attempts"] for each in project.outbox()] == [0], "it was published"
 
-    with project.worker("relaying") as worker:
+    with project.worker("relaying", WORK_QUEUE_OUTBOX="False") as worker:
         worker.wait_ready()
         wait_until(lambda: project.ledger.count("packed"), what="the order is packed")
         wait_until(project.outbox, lambda outbox: outbox == [], what="the outbox is empty")
@@ -78,9 +84,9 @@ def test_relays_side_by_side_share_the_work(
     project = DjangoProject({"default": database}, broker.url, tmp_path)
     project.manage("order", "first")
     relays = [project.start("relay_outbox") for _ in range(2)]
-    numbers = [str(number) for number in range(BACKLOG)]
     (closed_port,) = free_ports(1)
-    project.manage("order", *numbers, broker_url=f"amqp://127.0.0.1:{closed_port}//")
+    away = f"amqp://127.0.0.1:{closed_port}//"
+    project.manage("order", "last", "--many", str(BACKLOG - 1), broker_url=away)
 
     wait_until(lambda: broker.waiting() > BACKLOG, what="all are published", timeout_seconds=60)
 
@@ -91,7 +97,8 @@ def test_relays_side_by_side_share_the_work(
     shares = [sum(map(int, re.findall(r"Published (\d+)", each))) for each in said]
     assert sum(shares) == BACKLOG
     assert min(shares) > 0, "one relay did it all"
-    assert sorted(ids(broker)) == sorted(set(ids(broker)))
+    sent = ids(broker)
+    assert len(sent) == len(set(sent)) == BACKLOG + 1
     assert project.outbox() == []
 
 
@@ -120,9 +127,6 @@ def wait_until_due(project: DjangoProject) -> None:
 
 def ids(broker: Broker) -> list[str]:
     """Return the task ids of the waiting messages."""
-    found = []
     with broker.connect() as connection:
-        channel = connection.channel()
-        while (got := channel.basic_get("task_queue"))[0] is not None:
-            found.append(got[1].headers["id"])
-    return found
+        taken = connection.channel().consume("task_queue", auto_ack=True, inactivity_timeout=1)
+        return [properties.headers["id"] for _, properties, _ in iter(lambda: next(taken), END)]

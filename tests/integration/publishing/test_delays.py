@@ -78,6 +78,7 @@ def test_a_message_that_was_delayed_tells_the_worker_to_start_at_once(app: Celer
         message = connection.default_channel.basic_get(app.amqp.default_queue.name, no_ack=True)
 
     assert message.headers["eta"] is None
+    assert message.headers["x-eta"] is not None
     assert message.headers["expires"] is not None
 
 

@@ -14,6 +14,7 @@ from celery import Celery
 from pika import BlockingConnection, URLParameters
 from pika.exceptions import AMQPConnectionError
 
+from proj.errors import PublishError
 from tests.support.proxy import Proxy
 from tests.support.publishing_app import waiting
 from tests.support.rabbitmq import RabbitMQ
@@ -99,6 +100,22 @@ def test_the_first_message_after_an_idle_connection_was_cut(url: str, make: Make
 
         assert proxy.connections == 2, "the connection was not cut"
         assert waiting(app) == 2
+
+
+@pytest.mark.parametrize("once", [{"retry": False}, {"retry_policy": {"max_retries": 0}}])
+def test_whoever_wants_no_second_try_gets_none(
+    url: str, make: MakeApp, once: dict[str, object]
+) -> None:
+    """Both ways in which Celery says it: the broken connection is an error of the call."""
+    with Proxy(URLParameters(url).port) as proxy:
+        app = make(proxy.url(url))
+        app.send_task("echo")
+        proxy.cut()
+
+        with pytest.raises(PublishError):
+            app.send_task("echo", **once)
+
+        assert waiting(app) == 1
 
 
 def test_a_connection_that_ends_before_the_confirm_repeats_the_message(

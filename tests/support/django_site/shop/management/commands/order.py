@@ -10,6 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import transaction
 
+from proj import publish_many
 from tests.support.django_site.shop import tasks
 from tests.support.django_site.shop.models import Order
 
@@ -23,6 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("--task", default="pack")
         parser.add_argument("--countdown", type=float)
         parser.add_argument("--exchange", help="Send the first one to this exchange.")
+        parser.add_argument("--many", type=int, help="Send so many of the last one together.")
         parser.add_argument("--again", help="Take this order in a transaction that follows.")
         parser.add_argument("--result", action="store_true", help="Print the last one's result.")
         parser.add_argument("--die", action="store_true", help="SIGKILL right after the commit.")
@@ -43,6 +45,8 @@ class Command(BaseCommand):
                 Order.objects.create(number=number)
                 sent = task.apply_async((number,), countdown=options["countdown"], **first)
                 first = {}
+            if options["many"]:
+                publish_many([task.s(number)] * options["many"])
         self.stdout.write(f"seconds={time.monotonic() - started:.2f}")
         if options["again"]:
             started = time.monotonic()
