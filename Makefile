@@ -16,7 +16,7 @@ export TEST_WORKER := $(WORKER)
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 # Most of a test is waiting for real processes. The long files first, so that none runs alone at the end.
-PYTEST := $(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 
