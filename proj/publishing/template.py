@@ -20,6 +20,7 @@ import celery.app.task
 import kombu.messaging
 from celery import Celery, signals
 from celery.app.routes import MapRoute
+from celery.utils import uuid
 from celery.utils.collections import DictAttribute
 from celery.utils.nodenames import anon_nodename
 from celery.utils.saferepr import saferepr
@@ -97,7 +98,7 @@ class Templates:
             # A task that is a class has no such check of its arguments.
             if task.typing and hasattr(task, "__header__"):
                 task.__header__(*args, **kwargs)
-            return template.message(task_id or task_uuid(), args, kwargs)
+            return template.message(task_id or uuid(), args, kwargs)
         if template is None:
             return None
         call = partial(task.apply_as_celery, args, kwargs, task_id=task_id, **options)
@@ -222,17 +223,6 @@ def representation(values: Any, longest: int, levels: int | None) -> str:
 def _quoted(text: str) -> str:
     escaped = text.replace("'", "\\'")
     return f"'{escaped}'"
-
-
-def task_uuid() -> str:
-    """Return what Celery's ``uuid`` returns, a random UUID, in half the time."""
-    octets = bytearray(os.urandom(16))
-    octets[6] = (
-        octets[6] & 0x0F | 0x40
-    )  # version 4, https://www.rfc-editor.org/rfc/rfc9562#section-5.4
-    octets[8] = octets[8] & 0x3F | 0x80  # its variant
-    text = octets.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 @lru_cache(1)

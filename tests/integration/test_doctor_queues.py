@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -24,24 +24,20 @@ from proj.doctor.live.queue import (
 )
 from proj.doctor.live.reached import Reached
 from proj.doctor.live.route import dead_letter_route_broken, delays_undeclared
-from tests.support.doctor_scene import looking, virtual_host
+from tests.support.doctor_scene import looking
 from tests.support.rabbitmq import RabbitMQ
 from tests.support.waiting import wait_until
 
 Looking: TypeAlias = Callable[..., AbstractContextManager[Reached]]
 
 
-@pytest.fixture(scope="module")
-def rabbitmq_url(node: RabbitMQ) -> Iterator[str]:
-    """Give the URL of one virtual host for all tests of this file."""
-    with virtual_host(node) as url:
-        yield url
+pytest_plugins = ["tests.support.doctor_fixtures"]
 
 
 @pytest.fixture
-def on_rabbitmq(rabbitmq_url: str) -> Looking:
+def on_rabbitmq(url: str) -> Looking:
     """Look at a work queue of its own on RabbitMQ."""
-    return partial(looking, rabbitmq_url)
+    return partial(looking, url)
 
 
 @pytest.fixture(params=["classic", "quorum", "embedded"])
@@ -49,7 +45,7 @@ def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Looking:
     """Look at a work queue of its own wherever the same is found."""
     if request.param == "embedded":
         return partial(looking, f"sqlite:///{tmp_path / 'task_queue.db'}")
-    return partial(looking, request.getfixturevalue("rabbitmq_url"), work_queue_type=request.param)
+    return partial(looking, request.getfixturevalue("url"), work_queue_type=request.param)
 
 
 DIFFERENCE = re.compile(r"Queue '.*' has (\S+) = (\S+), and the configuration says (\S+)")
@@ -193,12 +189,12 @@ def test_missing_delays_are_found_and_bound_by_fix(on_rabbitmq: Looking) -> None
         assert delays_undeclared(reached) == []
 
 
-def test_a_policy_that_dead_letters_elsewhere_is_found(rabbitmq_url: str, node: RabbitMQ) -> None:
+def test_a_policy_that_dead_letters_elsewhere_is_found(url: str, node: RabbitMQ) -> None:
     """Under ownership ``policy`` the management API tells what the policy gives the queue."""
     api = f"http://127.0.0.1:{node.management_port}"
-    host = rabbitmq_url.rpartition("/")[2]
+    host = url.rpartition("/")[2]
     options = {"work_queue_ownership": "policy", "work_queue_management_url": api}
-    with looking(rabbitmq_url, **options) as reached:
+    with looking(url, **options) as reached:
         fix(reached.examined.app)
         assert len(policy_differs(reached)) == 2
 

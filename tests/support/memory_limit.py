@@ -9,7 +9,6 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 from tests.support.waiting import wait_until
 
@@ -59,12 +58,7 @@ class MemoryLimit:
                 (self.folder / name).write_text(str(self.bytes))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         members = self.folder / "cgroup.procs"
         for pid in members.read_text().split():
             (self.layout.root / "cgroup.procs").write_text(pid)
