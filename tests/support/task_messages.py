@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import pytest
 from celery import Celery
 
 from proj import plugin
@@ -40,16 +39,3 @@ def by_celery(app: Celery, args: Any, kwargs: Any, **options: Any) -> TaskMessag
     call = app.tasks["echo"].apply_as_celery
     (message,) = compose(app, partial(call, args, kwargs, task_id=TASK_ID, **options))
     return message
-
-
-def note_celerys_own(monkeypatch: pytest.MonkeyPatch, app: Celery) -> list[str]:
-    """Return a list to which each message that Celery makes adds a name."""
-    made: list[str] = []
-    create = app.amqp.create_task_message
-
-    def create_and_note(task_id: str, name: str, *args: Any, **options: Any) -> Any:
-        made.append(name)
-        return create(task_id, name, *args, **options)
-
-    monkeypatch.setattr(app.amqp, "create_task_message", create_and_note)
-    return made

@@ -13,7 +13,7 @@ from celery.utils.saferepr import saferepr
 
 from proj.publishing.prepared import ByKombu
 from proj.publishing.template import representation
-from tests.support.task_messages import by_celery, by_template, make_app, note_celerys_own
+from tests.support.task_messages import by_celery, by_template, make_app
 
 CALLS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "no arguments": ((), {}, {}),
@@ -46,6 +46,19 @@ class DescribingChannel:
     def prepare_message(*described: Any) -> tuple[Any, ...]:
         """Return what the message is made of."""
         return described
+
+
+def note_celerys_own(monkeypatch: pytest.MonkeyPatch, app: Celery) -> list[str]:
+    """Return a list to which each message that Celery makes adds a name."""
+    made: list[str] = []
+    create = app.amqp.create_task_message
+
+    def create_and_note(task_id: str, name: str, *args: Any, **options: Any) -> Any:
+        made.append(name)
+        return create(task_id, name, *args, **options)
+
+    monkeypatch.setattr(app.amqp, "create_task_message", create_and_note)
+    return made
 
 
 @pytest.mark.parametrize("events", [False, True])
