@@ -9,6 +9,7 @@ from typing import Any
 from uuid import RFC_4122, UUID
 
 import pytest
+from celery import Celery
 from celery.utils.saferepr import saferepr
 
 from proj.publishing.prepared import ByKombu
