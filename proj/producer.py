@@ -99,6 +99,8 @@ def _send_many(bodies: Iterable[str], count: int) -> int:
             print(told, flush=True)
         line = told
 
+    # Messages of a task that is registered here follow its template: more than twice as many a second.
+    app.loader.import_default_modules()
     publish_many((app.signature(task, args=(body,)) for body in bodies), on_progress=show)
     seconds = time.monotonic() - began
     print(f"\n [x] Sent {count:,} messages in {seconds:.1f} s, {count / seconds:,.0f} a second")
