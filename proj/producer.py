@@ -99,7 +99,7 @@ def _send_many(bodies: Iterable[str], count: int) -> int:
             print(told, flush=True)
         line = told
 
-    # Messages of a task that is registered here follow its template: more than twice as many a second.
+    # Messages of a task that is known here follow its template: twice as many a second.
     app.loader.import_default_modules()
     publish_many((app.signature(task, args=(body,)) for body in bodies), on_progress=show)
     seconds = time.monotonic() - began
