@@ -120,6 +120,18 @@ def test_a_message_that_cannot_be_published_holds_up_no_other(
     assert "no-such-exchange" in str(message["error"])
 
 
+def test_a_broker_that_is_away_is_named(project: DjangoProject) -> None:
+    """The command ends with one line that says which broker, its password masked, and why."""
+    away = {"CELERY_BROKER_URL": "amqp://me:secret@127.0.0.1:1//"}
+    project.manage("order", "1", **away)
+    wait_until_due(project)
+
+    said = project.manage("relay_outbox", "--once", exit_code=1, **away)
+
+    assert "Cannot reach the broker amqp://me:**@127.0.0.1:1//: " in said
+    assert "Traceback" not in said
+
+
 def wait_until_due(project: DjangoProject) -> None:
     """Return once a relay may take every message of the outbox."""
     due = max(datetime.fromisoformat(str(each["retry_at"])) for each in project.outbox())
