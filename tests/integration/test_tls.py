@@ -150,7 +150,7 @@ def test_what_is_not_trusted_is_one_error_at_once(secured: Secured, case: str) -
         if case == "expired":
             secured.present(secured.ours.issue("valid"))
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 9, "it was tried until the deadline, 10 s"
     assert "nothing goes without TLS" in str(raised.value)
     assert "guest:guest" not in str(raised.value)
     assert raised.value.task_id == "the-id"
