@@ -88,7 +88,8 @@ class AMQP(CeleryAMQP):
 
         def send_task_message(producer: Any, name: str, message: Any, **options: Any) -> Any:
             """Publish a task's message; one that no queue takes comes back, and is an error."""
-            options.setdefault("mandatory", True)
+            if options.get("mandatory") is None:  # what a task sends where the call names a queue
+                options["mandatory"] = True
             if options.get("headers"):
                 options["headers"] = _without_history(options["headers"])
             if not (message.headers or message.body).get("eta"):

@@ -25,7 +25,7 @@ from proj.topology import delays
 from proj.worker.health import TURN_SECONDS, Health
 from proj.worker.mailbox import Mailbox
 from proj.worker.pausing import LOOK_SECONDS, Pausing, work_queue_pause
-from proj.worker.pool import keep_processes_free, refuse_greenlets
+from proj.worker.pool import keep_processes_free, refuse_greenlets, tell_every_end
 from proj.worker.receiving import Receiver
 from proj.worker.request import settled
 from proj.worker.retention import LOOK_SECONDS as RETENTION_SECONDS
@@ -74,6 +74,7 @@ class Consumer(CeleryConsumer):
         self._repeated: list[Any] = []
         self._events_wait = False
         keep_processes_free(self.controller, self.receiver.give_up_request)
+        tell_every_end(self.pool)
 
     def start(self) -> None:
         """Consume until told to stop; where the queue cannot be used, end with one line."""

@@ -109,6 +109,23 @@ def test_a_task_that_will_not_end_well_is_one_letter_with_its_reason(
     assert worker.process.poll() is None, "the worker goes on"
 
 
+@pytest.mark.parametrize("pool", ["solo", "threads"])
+@pytest.mark.parametrize("any_scene", ["embedded"], indirect=True)
+def test_a_task_that_exits_in_a_pool_without_processes_is_a_letter_too(
+    any_scene: Scene, pool: str
+) -> None:
+    """It has no process to end: it is counted all the same, and its thread is free again."""
+    any_scene.send("exit_process", "it")
+    any_scene.send("note", "after")
+    any_scene.worker(pool=pool, concurrency=1)
+
+    ((letter, _, _),) = any_scene.wait_letters()
+
+    assert (letter.reason, letter.attempts) == (Reason.ATTEMPTS_EXHAUSTED, 5)
+    assert (letter.error.exception, letter.error.message) == ("SystemExit", "3")
+    assert any_scene.begun() == {"it": 5, "after": 1}
+
+
 def test_an_expired_task_is_a_letter_and_its_result_is_revoked(any_scene: Scene) -> None:
     """Too late is worth knowing, to the caller too, whoever enqueued it."""
     past = datetime(2020, 1, 1, tzinfo=timezone.utc)
