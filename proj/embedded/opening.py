@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from proj.embedded import schema
-from proj.embedded.errors import NotWritable, SQLiteTooOld, is_busy, translate
+from proj.embedded.errors import NotADatabase, NotWritable, SQLiteTooOld, is_busy, translate
 from proj.embedded.location import require_local_folder
 
 MINIMUM_SQLITE = (3, 24, 0)  # INSERT ... ON CONFLICT
@@ -60,6 +60,8 @@ def require_usable(path: Path) -> None:
             f"{sqlite3.sqlite_version}: use another Python, or RabbitMQ"
         )
     require_local_folder(path)
+    if os.path.lexists(path) and not path.is_file():
+        raise NotADatabase(f"{path} is no file: name a file in the broker URL")
     for place in (path.parent, path):
         if place.exists() and not os.access(place, os.R_OK | os.W_OK):
             raise NotWritable(
