@@ -29,6 +29,7 @@ from proj.errors import (
 )
 from proj.settings import TASK_OPTIONS, task_option
 from proj.topology import delays
+from proj.worker.event_loop import spare_removals
 from proj.worker.health import TURN_SECONDS, Health
 from proj.worker.mailbox import Mailbox
 from proj.worker.pausing import LOOK_SECONDS, Pausing, work_queue_pause
@@ -149,6 +150,7 @@ class Consumer(CeleryConsumer):
 
     def register_with_event_loop(self, hub: Any) -> None:
         """Watch what Celery watches, the signals to stop, and for a stall."""
+        spare_removals(hub)
         super().register_with_event_loop(hub)
         self.stopping.register(hub)
         self.stall.register(hub)
