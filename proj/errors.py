@@ -33,30 +33,6 @@ from celery.exceptions import ImproperlyConfigured, QueueNotFound
 from click import ClickException
 from kombu.exceptions import OperationalError
 
-__all__ = [
-    "AmbiguousLetter",
-    "BrokerSilent",
-    "BrokerUnavailable",
-    "BrokerUntrusted",
-    "DelaysRefused",
-    "LetterFileUnusable",
-    "LettersUnreadable",
-    "LoginRefused",
-    "ManagementUnavailable",
-    "NoSuchLetter",
-    "OutcomeUnknown",
-    "PermissionRefused",
-    "PublishError",
-    "QueueMismatch",
-    "QueueUnknown",
-    "Refused",
-    "ReplayStopped",
-    "SettingsError",
-    "Unroutable",
-    "Unwritable",
-    "WorkQueueError",
-]
-
 
 class WorkQueueError(Exception):
     """The root of every error of this package; it pickles, which Celery asks of an error."""
