@@ -17,6 +17,7 @@ WorkQueueError
     ├── BrokerUnavailable    no connection, or a broker that takes no messages; nothing was sent
     │   └── BrokerUntrusted  TLS was refused by one side: a certificate, or no TLS at all
     ├── Unroutable           no queue took the message
+    │   └── QueueUnknown     the configuration has no such queue (also celery's QueueNotFound)
     ├── Refused              the broker said no: the queue is full, or a limit is exceeded
     ├── Unwritable           a property cannot be written as AMQP; nothing was sent
     └── OutcomeUnknown       sent, but not answered in time: the broker may hold it or not
@@ -28,32 +29,9 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from celery.exceptions import ImproperlyConfigured
+from celery.exceptions import ImproperlyConfigured, QueueNotFound
 from click import ClickException
 from kombu.exceptions import OperationalError
-
-__all__ = [
-    "AmbiguousLetter",
-    "BrokerSilent",
-    "BrokerUnavailable",
-    "BrokerUntrusted",
-    "DelaysRefused",
-    "LetterFileUnusable",
-    "LettersUnreadable",
-    "LoginRefused",
-    "ManagementUnavailable",
-    "NoSuchLetter",
-    "OutcomeUnknown",
-    "PermissionRefused",
-    "PublishError",
-    "QueueMismatch",
-    "Refused",
-    "ReplayStopped",
-    "SettingsError",
-    "Unroutable",
-    "Unwritable",
-    "WorkQueueError",
-]
 
 
 class WorkQueueError(Exception):
@@ -268,6 +246,17 @@ class Unroutable(PublishError):
 
     happened = "No queue took {message} for {destination} on {broker}: {reason}."
     next_step = "Declare the queue (a worker does it as it starts), or correct the name."
+
+
+class QueueUnknown(Unroutable, QueueNotFound):
+    """The call, or ``task_routes``, names a queue that the configuration does not have."""
+
+    happened = "Nothing was sent to {broker}: no {destination} is configured, for {message}."
+    next_step = (
+        "Correct the name, or add the queue to task_queues; "
+        "queue=kombu.Queue(name, no_declare=True) takes one that exists on the broker."
+    )
+    __str__ = Exception.__str__  # not a KeyError's, which quotes
 
 
 class Refused(PublishError):

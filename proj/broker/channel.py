@@ -14,7 +14,7 @@ from kombu.transport import pyamqp
 
 from proj.broker import deadline
 from proj.broker.confirms import Answer, Confirms, Published
-from proj.broker.frames import frames_of
+from proj.broker.frames import acknowledgement, frames_of
 from proj.broker.message import Message
 from proj.errors import Unroutable, Unwritable
 
@@ -27,6 +27,10 @@ ANSWER_SECONDS = 20.0
 
 NOT_AMQP = (struct.error, exceptions.FrameSyntaxError, TypeError, UnicodeError)
 """What py-amqp raises as it writes a property that is too large or of a type that AMQP lacks."""
+
+
+LATE = (spec.Basic.Ack, spec.Basic.Nack, spec.Basic.Deliver)
+"""What the broker may have sent before it read of a channel's end; a delivery goes back."""
 
 
 class Blocked(RecoverableConnectionError):
@@ -145,6 +149,19 @@ class Channel(pyamqp.Channel):
     basic_publish_confirm = basic_publish
     """What py-amqp puts in the place of ``basic_publish`` for the option ``confirm_publish``."""
 
+    def basic_ack(
+        self,
+        delivery_tag: int,
+        multiple: bool = False,  # noqa: FBT001, FBT002 - py-amqp's signature
+        argsig: str = "Lb",  # noqa: ARG002 - as above
+    ) -> None:
+        """Acknowledge a delivery."""
+        connection = self._connection()
+        connection.transport.write(
+            acknowledgement(self.channel_id, delivery_tag, multiple=multiple)
+        )
+        connection.bytes_sent += 1
+
     def wait(
         self,
         method: Any,
@@ -216,8 +233,8 @@ class Channel(pyamqp.Channel):
             self.connection.collect()
 
     def dispatch_method(self, method_sig: Any, payload: Any, content: Any) -> Any:
-        """Dispatch what the broker sent; a confirm that comes while closing was not waited for."""
-        if not (self.is_closing and method_sig in (spec.Basic.Ack, spec.Basic.Nack)):
+        """Dispatch what the broker sent; py-amqp warns of what comes while a channel is closing."""
+        if not (self.is_closing and method_sig in LATE):
             super().dispatch_method(method_sig, payload, content)
 
     def _do_revive(self) -> None:

@@ -12,7 +12,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from proj.broker import deadline
-from proj.broker.channel import failure_of
+from proj.broker.channel import Blocked, failure_of
 from proj.broker.confirms import Answer, Published
 from proj.errors import (
     BrokerUnavailable,
@@ -189,6 +189,9 @@ class Pipelined(OneByOne):
         """Publish again, singly, what was under way; or end, where the broker does not answer."""
         if not isinstance(error, ChannelError):
             self.producer.drop_connection(unless_blocked=True)
+        if isinstance(error, Blocked):  # it has been waited for until the deadline
+            first, *_ = *(message for message, _ in self._under_way), *self._unsent
+            self.ended = self.producer.failure(error, first.options).reason
         while self._under_way:
             message, published = self._under_way[0]
             if published.answer is not None:

@@ -9,11 +9,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery
+from celery.exceptions import QueueNotFound
 from celery.utils import uuid
 from kombu.exceptions import OperationalError
 
 from proj.broker import deadline
-from proj.errors import PublishError
+from proj.errors import PublishError, QueueUnknown
 
 if TYPE_CHECKING:
     from proj.publishing.task_message import TaskMessage
@@ -118,6 +119,11 @@ class SendTask:
                     raise
                 where = {"task_id": task_id, "queue": error.queue}
                 raise type(error)(error.broker, error.reason, **where) from error
+            except QueueNotFound as error:
+                # Celery's router raises it for the KeyError of a name that is not in task_queues.
+                broker, queue = self.app.connection_for_write().as_uri(), error.__context__
+                where = {"task_id": task_id, "queue": str(queue.args[0]) if queue else None}
+                raise QueueUnknown(broker, "not configured", **where) from error
             except OperationalError as error:
                 from proj.publishing.failures import as_publish_error  # noqa: PLC0415 - as above
 

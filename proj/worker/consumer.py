@@ -29,10 +29,11 @@ from proj.errors import (
 )
 from proj.settings import TASK_OPTIONS, task_option
 from proj.topology import delays
+from proj.worker.event_loop import spare_removals
 from proj.worker.health import TURN_SECONDS, Health
 from proj.worker.mailbox import Mailbox
 from proj.worker.pausing import LOOK_SECONDS, Pausing, work_queue_pause
-from proj.worker.pool import keep_processes_free, refuse_greenlets
+from proj.worker.pool import keep_processes_free, refuse_greenlets, tell_every_end
 from proj.worker.receiving import Receiver
 from proj.worker.request import settled
 from proj.worker.retention import LOOK_SECONDS as RETENTION_SECONDS
@@ -81,6 +82,7 @@ class Consumer(CeleryConsumer):
         self._repeated: list[Any] = []
         self._events_wait = False
         keep_processes_free(self.controller, self.receiver.give_up_request)
+        tell_every_end(self.pool)
 
     def start(self) -> None:
         """Consume until told to stop; where the queue cannot be used, end with one line."""
@@ -132,6 +134,7 @@ class Consumer(CeleryConsumer):
 
         Raises :class:`proj.errors.DelaysRefused` where the broker takes no delayed tasks.
         """
+        self.subscription.declare()
         delays.declare(self.connection, self.work_queue_settings)
         self.subscription.begin()
         self.has_consumed = True
@@ -148,6 +151,7 @@ class Consumer(CeleryConsumer):
 
     def register_with_event_loop(self, hub: Any) -> None:
         """Watch what Celery watches, the signals to stop, and for a stall."""
+        spare_removals(hub)
         super().register_with_event_loop(hub)
         self.stopping.register(hub)
         self.stall.register(hub)

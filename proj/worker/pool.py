@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from billiard.einfo import ExceptionInfo
+from celery.concurrency import prefork
+from celery.exceptions import WorkerShutdown, WorkerTerminate
 from celery.worker.state import task_ready
 from kombu.utils.compat import detect_environment
 
 from proj.errors import SettingsError
 
-__all__ = ["keep_processes_free", "processes_of", "refuse_greenlets"]
+__all__ = ["keep_processes_free", "processes_of", "refuse_greenlets", "tell_every_end"]
 
 
 def refuse_greenlets() -> None:
@@ -47,6 +50,47 @@ def keep_processes_free(controller: Any, give_up: Callable[[Any, Exception], Non
 def processes_of(pool: Any) -> list[Any]:
     """Return the processes of Celery's ``pool``; other pools than prefork have none."""
     return list(getattr(getattr(pool, "_pool", None), "_pool", ()))
+
+
+def tell_every_end(pool: Any) -> None:
+    """Let Celery's ``pool`` tell a request how its task ended, whatever the task raised.
+
+    Without processes, ``SystemExit`` and its like reach the callback of a success, which raises in
+    turn: a message of ``-P threads`` was never settled, and its thread never free again.
+    """
+    if isinstance(pool, prefork.TaskPool):
+        return
+    apply = pool.on_apply
+
+    def on_apply(
+        target: Any,
+        args: Any = None,
+        kwargs: Any = None,
+        callback: Any = None,
+        accept_callback: Any = None,
+        *,
+        error_callback: Any = None,
+        **options: Any,
+    ) -> Any:
+        def run(*args: Any, **kwargs: Any) -> None:
+            try:
+                ended = target(*args, **kwargs)
+            except (WorkerShutdown, WorkerTerminate):
+                raise
+            except BaseException:
+                if error_callback is None:
+                    raise
+                error_callback(ExceptionInfo())
+            else:
+                callback(ended)
+
+        return apply(run, args, kwargs, _do_nothing, accept_callback, **options)
+
+    pool.on_apply = on_apply
+
+
+def _do_nothing(_: None) -> None:
+    """Take the result of a call that has told it already."""
 
 
 def _forget(controller: Any, request: Any) -> None:

@@ -14,6 +14,7 @@ from proj.errors import (
     OutcomeUnknown,
     PublishError,
     QueueMismatch,
+    QueueUnknown,
     Refused,
     SettingsError,
     Unroutable,
@@ -26,7 +27,9 @@ WHERE = {"task_id": "the-id", "queue": "task_queue", "exchange": "", "routing_ke
 BROKER = "amqp://guest:**@localhost:5672//"
 
 
-@pytest.mark.parametrize("kind", [BrokerUnavailable, OutcomeUnknown, Refused, Unroutable])
+@pytest.mark.parametrize(
+    "kind", [BrokerUnavailable, OutcomeUnknown, QueueUnknown, Refused, Unroutable]
+)
 def test_every_error_is_one_that_celery_and_kombu_know(kind: type[PublishError]) -> None:
     """Handlers of ``OperationalError`` catch it, and pickling keeps all that it tells."""
     error = kind(BROKER, "because\nof this", **WHERE)

@@ -19,8 +19,10 @@ from proj import publish_many
 from proj.errors import BrokerUnavailable, OutcomeUnknown, Unwritable
 from proj.publishing.outcomes import NotAllPublished, Outcome, Outcomes
 from tests.integration.publishing.test_publish_many import ids, taken
+from tests.support.faults import resource_alarm
 from tests.support.proxy import Proxy
 from tests.support.publishing_app import make_app
+from tests.support.rabbitmq import RabbitMQ
 
 MakeApp = Callable[..., Celery]
 
@@ -169,3 +171,19 @@ def test_a_broker_that_falls_silent_ends_it_in_time(url: str, make: MakeApp) -> 
     assert 1 <= lasted < 5
     assert set(outcomes.counts) == {"confirmed", "unknown"}
     assert isinstance(outcomes.failed[0].error, OutcomeUnknown)
+
+
+def test_an_alarm_that_is_known_ends_it_after_one_deadline(node: RabbitMQ, make: MakeApp) -> None:
+    """What waited for the end of an alarm is not tried singly, for a second deadline."""
+    app = make(node.url("/"))
+    app.send_task("echo")
+    with resource_alarm(node, "memory"):
+        with pytest.raises(OutcomeUnknown):
+            app.send_task("echo", publish_deadline_seconds=1)
+        began = time.monotonic()
+        with pytest.raises(NotAllPublished, match="was not sent") as raised:
+            publish_many(list(calls())[:10], task=app.tasks["echo"], deadline_seconds=2)
+        lasted = time.monotonic() - began
+
+    assert 2 <= lasted < 4
+    assert raised.value.outcomes.counts == {"unknown": 10}

@@ -12,6 +12,7 @@ import pytest
 from amqp.exceptions import MessageNacked
 from celery import Celery, chain, chord, group
 from celery.beat import ScheduleEntry, Scheduler, SchedulingError
+from celery.exceptions import QueueNotFound
 from kombu import Exchange, Queue
 from kombu.exceptions import OperationalError
 from pika import URLParameters
@@ -41,6 +42,9 @@ def by_beat(app: Celery) -> None:
 WAYS: dict[str, Callable[[Celery], Any]] = {
     "delay": lambda app: app.tasks["echo"].delay(1),
     "apply_async": lambda app: app.tasks["echo"].apply_async((1,)),
+    "named queue": lambda app: app.tasks["echo"].apply_async(
+        (1,), queue=app.amqp.default_queue.name
+    ),
     "send_task": lambda app: app.send_task("not registered here"),
     "group of one": lambda app: group([app.tasks["echo"].s(1)]).apply_async(),
     "chain": lambda app: chain(app.tasks["echo"].s(1), app.tasks["echo"].s()).apply_async(),
@@ -105,6 +109,18 @@ def test_an_exchange_that_does_not_exist_is_unroutable(app: Celery) -> None:
     error = raised.value
     assert (error.task_id, error.exchange, error.routing_key) == ("the-id", "nowhere", "x")
     assert "no exchange 'nowhere'" in str(error)
+
+
+def test_a_queue_that_is_not_configured_is_unroutable(app: Celery) -> None:
+    """A misspelt queue tells what a queue that is gone tells, and Celery's handlers know it too."""
+    with pytest.raises(QueueNotFound) as raised:
+        app.tasks["echo"].apply_async((1,), queue="misspelt", task_id="the-id")
+
+    error = raised.value
+    assert isinstance(error, Unroutable)
+    assert (error.task_id, error.queue) == ("the-id", "misspelt")
+    assert "no queue 'misspelt' is configured" in str(error)
+    assert error.broker in str(error)
 
 
 def test_a_full_queue_refuses(app: Celery) -> None:
