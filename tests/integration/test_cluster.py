@@ -147,7 +147,7 @@ def test_without_a_majority_publishing_fails_in_time_and_recovers(
         began = time.monotonic()
         with pytest.raises(PublishError, match=r"[Pp]ublish it again"):
             app.send_task("ledger.record", ("meanwhile", 0), publish_deadline_seconds=3)
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 6
 
         other.start()
         wait_until(lambda: accepts(app, "after"), what="the broker takes messages again")

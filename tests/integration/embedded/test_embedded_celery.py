@@ -169,4 +169,4 @@ def test_a_task_starts_at_once_on_an_idle_worker(
         until(lambda number=number: len(processes.done()) > number)
         waits.append(float(processes.ledger.read_text().split()[-1]) - sent)
 
-    assert statistics.median(waits) < 0.1
+    assert statistics.median(waits) < 0.25
