@@ -33,30 +33,6 @@ from celery.exceptions import ImproperlyConfigured, QueueNotFound
 from click import ClickException
 from kombu.exceptions import OperationalError
 
-__all__ = [
-    "AmbiguousLetter",
-    "BrokerSilent",
-    "BrokerUnavailable",
-    "BrokerUntrusted",
-    "DelaysRefused",
-    "LetterFileUnusable",
-    "LettersUnreadable",
-    "LoginRefused",
-    "ManagementUnavailable",
-    "NoSuchLetter",
-    "OutcomeUnknown",
-    "PermissionRefused",
-    "PublishError",
-    "QueueMismatch",
-    "QueueUnknown",
-    "Refused",
-    "ReplayStopped",
-    "SettingsError",
-    "Unroutable",
-    "Unwritable",
-    "WorkQueueError",
-]
-
 
 class WorkQueueError(Exception):
     """The root of every error of this package; it pickles, which Celery asks of an error."""
@@ -86,14 +62,10 @@ class SettingsError(WorkQueueError, ImproperlyConfigured, ClickException):
 
 
 class QueueMismatch(WorkQueueError):
-    """The queue exists on the broker with another property than the configuration asks for.
-
-    RabbitMQ answers such a declaration with 406 PRECONDITION_FAILED. Nothing was changed.
-    """
+    """The queue exists with another property than the configuration asks for (RabbitMQ's 406)."""
 
     def __init__(self, queue: str, argument: str, wanted: str, found: str) -> None:
-        self.queue, self.argument = queue, argument
-        self.wanted, self.found = wanted, found
+        self.queue, self.argument, self.wanted, self.found = queue, argument, wanted, found
         super().__init__(
             f"The queue {queue!r} exists with {argument} = {found}, but this configuration asks "
             f"for {wanted}. Nothing was changed. Either fit the configuration to the queue "
@@ -103,15 +75,20 @@ class QueueMismatch(WorkQueueError):
         )
 
 
+def _advice(told: str, broker: str) -> str:
+    # The embedded broker's reasons tell what to do; what a server needs would only mislead.
+    return told.partition(" See that ")[0] if broker.startswith("sqlite:") else told
+
+
 class _BrokerRefusal(WorkQueueError):
     """``broker`` (its password masked) refused something, and gave a ``reason``."""
 
     told = ""
 
     def __init__(self, broker: str, reason: str) -> None:
-        self.broker = broker
-        self.reason = reason
-        super().__init__(self.told.format(broker=broker, reason=reason.rstrip(".")))
+        self.broker, self.reason = broker, reason
+        told = _advice(self.told, broker)
+        super().__init__(told.format(broker=broker, reason=reason.rstrip(".")))
 
 
 class LoginRefused(_BrokerRefusal):
@@ -156,11 +133,12 @@ class LettersUnreadable(WorkQueueError):
     """The dead-letter queue cannot be read; what was not removed is where it was."""
 
     def __init__(self, queue: str, broker: str, reason: str) -> None:
-        super().__init__(
+        told = (
             f"The dead letters in {queue!r} on {broker} cannot be read: {reason.rstrip('.')}. See "
             f"that CELERY_BROKER_URL names the broker, and WORK_QUEUE_NAME the work queue; a "
             f"worker declares both queues as it starts."
         )
+        super().__init__(_advice(told, broker))
 
 
 class NoSuchLetter(WorkQueueError):
@@ -228,13 +206,12 @@ class PublishError(WorkQueueError, OperationalError):
         exchange: str | None = None,
         routing_key: str | None = None,
     ) -> None:
-        self.broker = broker
-        self.reason = " ".join(reason.split())
+        self.broker, self.reason = broker, " ".join(reason.split())
         self.task_id, self.queue = task_id, queue
         self.exchange, self.routing_key = exchange, routing_key
         to_exchange = f"exchange {exchange!r} with routing key {routing_key!r}"
         super().__init__(
-            f"{self.happened} {self.next_step}".format(
+            _advice(f"{self.happened} {self.next_step}", broker).format(
                 broker=broker,
                 reason=self.reason.rstrip("."),
                 message=f"task {task_id}" if task_id else "the message",

@@ -61,6 +61,13 @@ class AMQPConnection(pyamqp.Connection):
             self.collect()
             raise
 
+    def dispatch_received(self) -> None:
+        """Read what the broker has sent, without waiting, and dispatch all of it."""
+        transport = self.transport
+        transport.receive()
+        while (frame := transport.next_frame()) is not None:
+            self.on_inbound_frame(frame)
+
     def _on_blocked(self, reason: str) -> None:
         self.blocked_because = reason
         if self.on_blocked:

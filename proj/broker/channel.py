@@ -14,7 +14,7 @@ from kombu.transport import pyamqp
 
 from proj.broker import deadline
 from proj.broker.confirms import Answer, Confirms, Published
-from proj.broker.frames import frames_of
+from proj.broker.frames import acknowledgement, frames_of
 from proj.broker.message import Message
 from proj.errors import Unroutable, Unwritable
 
@@ -148,6 +148,19 @@ class Channel(pyamqp.Channel):
 
     basic_publish_confirm = basic_publish
     """What py-amqp puts in the place of ``basic_publish`` for the option ``confirm_publish``."""
+
+    def basic_ack(
+        self,
+        delivery_tag: int,
+        multiple: bool = False,  # noqa: FBT001, FBT002 - py-amqp's signature
+        argsig: str = "Lb",  # noqa: ARG002 - as above
+    ) -> None:
+        """Acknowledge a delivery."""
+        connection = self._connection()
+        connection.transport.write(
+            acknowledgement(self.channel_id, delivery_tag, multiple=multiple)
+        )
+        connection.bytes_sent += 1
 
     def wait(
         self,

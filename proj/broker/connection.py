@@ -81,6 +81,12 @@ class OwnTransport(kombu.connection.Connection):
         return isinstance(self.transport, Transport)
 
     @property
+    def recoverable_connection_errors(self) -> Any:
+        """After what to connect again; a broker file that is refused stays so."""
+        otherwise = super().recoverable_connection_errors
+        return getattr(self.get_transport_cls(), "passing_connection_errors", otherwise)
+
+    @property
     def default_channel(self) -> Any:
         """The channel of whoever needs one only; connects if need be."""
         return self._default_channel if self.has_default_channel else super().default_channel

@@ -9,12 +9,15 @@ from typing import Any
 from amqp import spec
 from amqp.serialization import dumps
 
-__all__ = ["frames_of"]
+__all__ = ["acknowledgement", "frames_of"]
 
 METHOD, HEADER, BODY = 1, 2, 3
 FRAME = Struct(">BHI")
 """The type of a frame, its channel, the length of what follows: AMQP 0-9-1, 2.3.5."""
 END = b"\xce"
+
+ACK = Struct(">BHIHHQ?c")
+ACK_SIZE = ACK.size - FRAME.size - len(END)
 
 LONGEST_METHOD = 1024
 """More than ``basic.publish`` with its two short strings, and the three frames' heads, take."""
@@ -40,6 +43,11 @@ def frames_of(
     if body:
         frames += (FRAME.pack(BODY, channel_id, len(body)), body, END)
     return b"".join(frames)
+
+
+def acknowledgement(channel_id: int, delivery_tag: int, *, multiple: bool) -> bytes:
+    """Return the frame of a ``basic.ack``."""
+    return ACK.pack(METHOD, channel_id, ACK_SIZE, *spec.Basic.Ack, delivery_tag, multiple, END)
 
 
 @lru_cache(1024)

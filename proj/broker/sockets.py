@@ -14,6 +14,7 @@ from amqp.utils import set_cloexec
 
 from proj.broker import deadline
 from proj.broker.name_lookup import look_up
+from proj.broker.reading import ReadAhead
 
 __all__ = ["TCPTransport", "TLSTransport"]
 
@@ -25,13 +26,11 @@ LARGE_WRITE_BYTES = 65_536
 """How much is written at once where messages go out together."""
 
 
-class Bounded(transport._AbstractTransport):  # noqa: SLF001 - the base of both of py-amqp's transports
+class Bounded(ReadAhead):
     """Bounds connecting, reading and writing by :mod:`proj.broker.deadline`."""
 
-    sock: Any
     connect_timeout: float | None
     _quick_recv: Any
-    _read_buffer: bytes
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -75,6 +74,9 @@ class Bounded(transport._AbstractTransport):  # noqa: SLF001 - the base of both 
             if len(self._gathered) < LARGE_WRITE_BYTES:
                 return
             data, self._gathered = bytes(self._gathered), bytearray()
+        if deadline.remaining() is None:
+            super().write(data)
+            return
         with self.having_timeout(None):
             super().write(data)
 
@@ -126,6 +128,14 @@ class TLSTransport(Bounded, transport.SSLTransport):
     def readable(self, seconds: float | None = 0.0) -> bool:
         """Return whether a read would give something, decrypted bytes included."""
         return bool(self.sock.pending()) or super().readable(seconds)
+
+    def _received(self, count: int) -> bytes:
+        with self.having_timeout(0):
+            received: bytes = self.sock.recv(count)
+            # A record is decrypted whole, and the socket tells nothing of the rest of it.
+            while self.sock.pending():
+                received += self.sock.recv(count)
+        return received
 
     def _setup_transport(self) -> None:
         self.connect_timeout = _bounded(self.connect_timeout)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from amqp.exceptions import RecoverableConnectionError
 from kombu.transport import pyamqp
 
 from proj.broker.amqp_connection import AMQPConnection
@@ -26,6 +27,15 @@ class Transport(pyamqp.Transport):
             return super().establish_connection()
         finally:
             self.client.hostname = self.client.host_name
+
+    def on_readable(self, connection: Any, loop: Any) -> None:  # noqa: ARG002 - Kombu's signature
+        """Dispatch what has come over ``connection``: the event loop found its socket readable.
+
+        Kombu reads message by message, until asking for one more fails.
+        """
+        if not connection.connected:
+            raise RecoverableConnectionError("the connection is closed")
+        connection.dispatch_received()
 
     def qos_semantics_matches_spec(self, connection: Any) -> bool:  # noqa: ARG002 - Kombu's signature
         """Return True: ask for prefetch per consumer (``basic.qos`` with ``global=false``), always.

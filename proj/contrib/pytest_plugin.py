@@ -5,8 +5,8 @@ Nothing else is imported before a test asks for one: ``pytest -p no:celery_workq
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from proj.contrib.testing.work_queue import WorkQueue
 
 __all__ = ["work_queue", "work_queue_app"]
+
+USED = pytest.StashKey[Any]()
+"""The work queue of a test, until its dead letters have been looked at."""
 
 
 @pytest.fixture
@@ -28,7 +31,9 @@ def work_queue_app() -> Celery:
 
 @pytest.fixture
 def work_queue(
-    work_queue_app: Celery, tmp_path_factory: pytest.TempPathFactory
+    work_queue_app: Celery,
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
 ) -> Iterator[WorkQueue]:
     """The app's work queue on an embedded broker of the test's own; see ``docs/testing.md``."""
     from proj.contrib.testing.embedded_app import on_embedded_broker
@@ -36,6 +41,17 @@ def work_queue(
 
     path = tmp_path_factory.mktemp("work_queue") / "task_queue.db"
     with on_embedded_broker(work_queue_app, path):
-        queue = WorkQueue(work_queue_app)
+        queue = request.node.stash[USED] = WorkQueue(work_queue_app)
         yield queue
+        if request.node.stash.get(USED, None):  # the test itself has failed
+            queue.verify()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Look at the dead letters within the test: one of them fails it, and not its teardown."""
+    result = yield
+    if queue := item.stash.get(USED, None):
+        del item.stash[USED]
         queue.verify()
+    return result

@@ -12,35 +12,39 @@ class EmbeddedBrokerError(OperationalError):
     """The embedded broker cannot do what was asked."""
 
 
-class NoFileNamed(EmbeddedBrokerError):
+class FileRefused(EmbeddedBrokerError):
+    """The broker file cannot be used until somebody does what the error says."""
+
+
+class NoFileNamed(FileRefused):
     """The broker URL names no file."""
 
 
-class NoSuchFolder(EmbeddedBrokerError):
+class NoSuchFolder(FileRefused):
     """The folder of the broker file does not exist."""
 
 
-class NetworkFileSystem(EmbeddedBrokerError):
+class NetworkFileSystem(FileRefused):
     """The broker file would lie on a file system that several machines share."""
 
 
-class SQLiteTooOld(EmbeddedBrokerError):
+class SQLiteTooOld(FileRefused):
     """The SQLite library of this Python is older than the broker needs."""
 
 
-class NotADatabase(EmbeddedBrokerError):
+class NotADatabase(FileRefused):
     """The file is not an SQLite database."""
 
 
-class ForeignDatabase(EmbeddedBrokerError):
+class ForeignDatabase(FileRefused):
     """The file is the database of another program."""
 
 
-class NewerFormat(EmbeddedBrokerError):
+class NewerFormat(FileRefused):
     """The file was written by a newer version of this package."""
 
 
-class NotWritable(EmbeddedBrokerError):
+class NotWritable(FileRefused):
     """The file or its folder cannot be written."""
 
 

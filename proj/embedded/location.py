@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -24,13 +25,14 @@ def path_of_url(url: str) -> Path:
     """
     parts = urlsplit(url)
     name = unquote(parts.path[1:])
-    if parts.netloc or not name or name == ":memory:":
+    if parts.netloc or not name or name == ":memory:" or "\0" in name:
         raise NoFileNamed(
             f"{url!r} names no file that processes can share: "
             "write sqlite:///relative.db or sqlite:////absolute/path.db"
         )
-    # Resolved, so that a symbolic link and its target share one set of locks.
-    return Path(name).expanduser().resolve()
+    # Resolved, so that a symbolic link and its target share one set of locks. Not by pathlib, which
+    # raises for links that lead in a circle.
+    return Path(os.path.realpath(Path(name).expanduser()))
 
 
 def require_local_folder(path: Path) -> None:

@@ -1,9 +1,11 @@
-"""What ``app.amqp`` is with the plug-in: Celery's own, over our connections and producers."""
+"""What ``app.amqp`` is with the plug-in: Celery's own, over our connections and producers.
+
+What publishes is imported when it is first used: few of Celery's commands do.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from celery import Celery
@@ -12,12 +14,8 @@ from celery.app.amqp import AMQP as CeleryAMQP
 from proj.broker.connection import Connection
 from proj.configuration import work_queue_settings
 from proj.errors import SettingsError
-from proj.publishing.delays import delay, leave_delayed_way
-from proj.publishing.pool import drop_after_fork, producers
-from proj.publishing.producer import Producer
-from proj.publishing.task_message import Composer
+from proj.publishing.forking import drop_after_fork
 from proj.settings import PREFIX, Settings
-from proj.topology.delays import DELAYED_UNTIL
 
 __all__ = ["AMQP"]
 
@@ -26,23 +24,12 @@ OF_QUEUE = ("name", "ownership", "type")
 KEYS = tuple(PREFIX + name for name in (*OF_QUEUE, "publish_deadline_seconds"))
 """The settings that a producer uses."""
 
-HISTORY = (
-    DELAYED_UNTIL,
-    "x-attempts",
-    "x-dead-letter-",
-    "x-death",
-    "x-first-death-",
-    "x-last-death-",
-)
-"""What headers tell of one message's past; a retry is a new message, and Celery copies them."""
-
 
 class AMQP(CeleryAMQP):
     """Celery's messaging of an app with the plug-in (``app.amqp_cls``)."""
 
     Connection = Connection
     BrokerConnection = Connection
-    Producer = Producer
     _producer_pool: Any
     _settings: Settings
     _read_from: list[Any] | None = None
@@ -74,9 +61,18 @@ class AMQP(CeleryAMQP):
         return self._settings.publish_deadline_seconds
 
     @property
+    def Producer(self) -> Any:  # noqa: N802 - Celery's name
+        """The class of producers."""
+        from proj.publishing.producer import Producer  # noqa: PLC0415 - see above
+
+        return Producer
+
+    @property
     def producer_pool(self) -> Any:
         """The pool of producers that everything of the app publishes with."""
         if self._producer_pool is None:
+            from proj.publishing.pool import producers  # noqa: PLC0415 - see above
+
             self._producer_pool = producers[self.app.connection_for_write()]
             self._producer_pool.limit = self.app.pool.limit
         return self._producer_pool
@@ -84,33 +80,6 @@ class AMQP(CeleryAMQP):
     publisher_pool = producer_pool
 
     def _create_task_sender(self) -> Callable[..., Any]:
-        send = super()._create_task_sender()
+        from proj.publishing.task_sender import sending  # noqa: PLC0415 - see above
 
-        def send_task_message(producer: Any, name: str, message: Any, **options: Any) -> Any:
-            """Publish a task's message; one that no queue takes comes back, and is an error."""
-            if options.get("mandatory") is None:  # what a task sends where the call names a queue
-                options["mandatory"] = True
-            if options.get("headers"):
-                options["headers"] = _without_history(options["headers"])
-            if not (message.headers or message.body).get("eta"):
-                # By it the broker tells how long its oldest message has waited.
-                options.setdefault("timestamp", int(time.time()))
-            if (message.headers or message.body).get("expires"):
-                # Celery asks the broker to end it, unseen: its result would be awaited for ever.
-                # The worker sees `expires`, and tells of it.
-                options["expiration"] = None
-            leave_delayed_way(options)
-            if getattr(producer, "is_outbox", False):
-                # What is left of a delay is known as the message leaves the outbox.
-                message = message._replace(sent_event=None)
-            else:
-                delay(self.app, producer, message, options)
-            if isinstance(producer, Composer):
-                return producer.keep(send, name, message, options)
-            return send(producer, name, message, **options)
-
-        return send_task_message
-
-
-def _without_history(headers: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in headers.items() if not name.startswith(HISTORY)}
+        return sending(self.app, super()._create_task_sender())

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 from typing import Any
-from weakref import WeakSet
 
-from celery import Celery
 from kombu import pools
 from kombu.exceptions import LimitExceeded
 
@@ -14,7 +12,7 @@ from proj.broker import deadline
 from proj.errors import BrokerUnavailable
 from proj.publishing.producer import Producer
 
-__all__ = ["drop_after_fork", "producers"]
+__all__ = ["producers"]
 
 
 class ProducerPool(pools.ProducerPool):
@@ -51,25 +49,5 @@ class Producers(pools.PoolGroup):
 producers = pools.register_group(Producers(limit=pools.use_global_limit))
 """Kombu's ``pools.producers``, of our pools; Kombu resizes and resets it together with its own."""
 
-_apps: WeakSet[Celery] = WeakSet()
-
-
-def drop_after_fork(app: Celery) -> None:
-    """Let ``app`` connect anew in each child process, which may not use its parent's sockets.
-
-    Kombu does so for processes of ``multiprocessing`` only, not for those of a pre-forking server.
-    """
-    _apps.add(app)
-
-
-def _drop() -> None:
-    for app in _apps:
-        if app._pool is not None:  # noqa: SLF001 - as Celery's own _after_fork()
-            app._pool.force_close_all()  # noqa: SLF001 - as above
-        app._pool = app.amqp._producer_pool = None  # noqa: SLF001 - as above
-    if _apps:
-        pools.connections.clear()
-        producers.clear()
-
-
-os.register_at_fork(after_in_child=_drop)
+# What a forked process has from its parent is the parent's: see proj.publishing.forking.
+os.register_at_fork(after_in_child=producers.clear)

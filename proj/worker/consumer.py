@@ -19,9 +19,17 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from proj.configuration import HEARTBEAT_SECONDS, work_queue_settings
 from proj.dead_letters.decoding import tolerate
 from proj.dead_letters.reasons import Reason
-from proj.errors import BrokerUntrusted, LoginRefused, PermissionRefused, WorkQueueError
+from proj.embedded.errors import EmbeddedBrokerError, FileRefused
+from proj.errors import (
+    BrokerSilent,
+    BrokerUntrusted,
+    LoginRefused,
+    PermissionRefused,
+    WorkQueueError,
+)
 from proj.settings import TASK_OPTIONS, task_option
 from proj.topology import delays
+from proj.worker.event_loop import spare_removals
 from proj.worker.health import TURN_SECONDS, Health
 from proj.worker.mailbox import Mailbox
 from proj.worker.pausing import LOOK_SECONDS, Pausing, work_queue_pause
@@ -41,7 +49,7 @@ __all__ = ["Consumer", "time_limit", "work_queue_pause", "work_queue_status"]
 
 logger = get_logger(__name__)
 
-LOGIN_PAUSE_SECONDS = 5
+REFUSED_PAUSE_SECONDS = 5
 
 EVENTS_SECONDS = 0.5
 """How long events of tasks wait for each other; 24 of them are sent at once (Celery's limit)."""
@@ -92,15 +100,18 @@ class Consumer(CeleryConsumer):
         connection = self.app.connection_for_read(heartbeat=heartbeat)
         try:
             connected = self.ensure_connected(self._telling(tolerate(connection)))
-        except (AccessRefused, NotAllowed, BrokerUntrusted) as error:
-            refused: WorkQueueError = error
-            if not isinstance(error, BrokerUntrusted):
+        except (AccessRefused, NotAllowed, BrokerUntrusted, FileRefused) as error:
+            if isinstance(error, BrokerUntrusted):
+                refused: WorkQueueError = error
+            elif isinstance(error, FileRefused):
+                refused = BrokerSilent(connection.as_uri(), str(error))
+            else:
                 refused = LoginRefused(connection.as_uri(), str(error.reply_text))
             if self.restart_count == 0:
                 raise refused from error
             # A broker that starts may refuse for a moment what it took before.
-            logger.error("%s Trying again in %d s.", refused, LOGIN_PAUSE_SECONDS)  # noqa: TRY400 - one line
-            time.sleep(LOGIN_PAUSE_SECONDS)
+            logger.error("%s Trying again in %d s.", refused, REFUSED_PAUSE_SECONDS)  # noqa: TRY400 - one line
+            time.sleep(REFUSED_PAUSE_SECONDS)
             raise OSError(str(refused)) from error
         # Kombu would replace a connection that is lost while the worker starts, and the event loop,
         # which knows the first one only, would never read what the broker delivers on the second.
@@ -140,6 +151,7 @@ class Consumer(CeleryConsumer):
 
     def register_with_event_loop(self, hub: Any) -> None:
         """Watch what Celery watches, the signals to stop, and for a stall."""
+        spare_removals(hub)
         super().register_with_event_loop(hub)
         self.stopping.register(hub)
         self.stall.register(hub)
@@ -150,8 +162,11 @@ class Consumer(CeleryConsumer):
             refused = PermissionRefused(self.connection.as_uri(), str(exc.reply_text))
             if not self.has_consumed:
                 raise refused from exc
-            logger.error("%s Trying again in %d s.", refused, LOGIN_PAUSE_SECONDS)
-            time.sleep(LOGIN_PAUSE_SECONDS)
+            logger.error("%s Trying again in %d s.", refused, REFUSED_PAUSE_SECONDS)
+            time.sleep(REFUSED_PAUSE_SECONDS)
+        if isinstance(exc, EmbeddedBrokerError):
+            # Such as a full disk: Celery would connect again at once, and again.
+            time.sleep(REFUSED_PAUSE_SECONDS)
         if isinstance(exc, ResourceLocked):
             logger.error(
                 "Another worker is named %s, or the broker has not yet noticed that it is gone. "

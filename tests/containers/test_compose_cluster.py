@@ -45,4 +45,5 @@ def test_a_killed_node_costs_nothing(composed: Composed) -> None:
         lambda: set(sum(composed.done().values(), Counter())),
         lambda done: done == {f"Message {number}" for number in range(10)},
         what="all ten are done",
+        timeout_seconds=120,
     )

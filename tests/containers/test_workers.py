@@ -26,14 +26,14 @@ def test_ten_messages_over_three_worker_containers(celery_setup: CeleryTestSetup
 
 def test_a_killed_worker_container_gives_its_message_back(celery_setup: CeleryTestSetup) -> None:
     """The container is killed in mid-task, and another worker does the message."""
-    _publish(celery_setup, "Resize photo 7....")
+    _publish(celery_setup, "Resize photo 7........")
     victim = _wait_begun(celery_setup)
     victim.kill()
     state = victim.container.attrs["State"]
     assert (state["Status"], state["ExitCode"]) == ("exited", 137)
     assert not _done(victim)
 
-    _wait_done(celery_setup, ["Resize photo 7...."])
+    _wait_done(celery_setup, ["Resize photo 7........"])
     _wait_empty(celery_setup)
 
 

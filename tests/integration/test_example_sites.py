@@ -116,7 +116,7 @@ def test_a_person_sees_what_became_of_a_parcel(module: str, tmp_path: Path) -> N
     site = ExampleSite(module, tmp_path, broker_url=None)
     with site.running(), browse(site.url, None, tmp_path) as show:
         page = _filled_in(show, "Elm Street 5...")
-        page.click("button")
+        page.click("button", no_wait_after=True)
         wait_until(site.states, lambda states: states["in work"], what="the parcel is in work")
         with site.frozen_worker():
             _see(page, ".in-work", tmp_path / "in-work.png")

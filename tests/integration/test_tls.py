@@ -145,12 +145,13 @@ def test_what_is_not_trusted_is_one_error_at_once(secured: Secured, case: str) -
     began = time.monotonic()
     try:
         with pytest.raises(BrokerUntrusted, match=REFUSALS[case]) as raised:
-            new_app(url, options).send_task("echo", task_id="the-id")
+            new_app(url, options).send_task("echo", task_id="the-id", publish_deadline_seconds=60)
+        took_seconds = time.monotonic() - began
     finally:
         if case == "expired":
             secured.present(secured.ours.issue("valid"))
 
-    assert time.monotonic() - began < 5
+    assert took_seconds < 30
     assert "nothing goes without TLS" in str(raised.value)
     assert "guest:guest" not in str(raised.value)
     assert raised.value.task_id == "the-id"

@@ -16,7 +16,7 @@ def wait_until(
     is_so: Callable[[T], bool] = bool,
     *,
     what: str,
-    timeout_seconds: float = 30.0,
+    timeout_seconds: float = 60.0,
     interval_seconds: float = 0.05,
 ) -> T:
     """Return what ``look`` returns as soon as ``is_so`` holds for it.

@@ -14,7 +14,7 @@ from amqp import spec
 from amqp.method_framing import frame_writer
 from amqp.serialization import dumps
 
-from proj.broker.frames import frames_of
+from proj.broker.frames import acknowledgement, frames_of
 from proj.broker.message import Message, Outline
 
 VALUES: list[Any] = [
@@ -134,3 +134,15 @@ def test_the_frames_of_a_publish_are_those_of_py_amqp(body: str | bytes) -> None
         assert len(written) > 1
     else:
         assert [found] == written
+
+
+@pytest.mark.parametrize("multiple", [False, True])
+def test_an_acknowledgement_is_the_frame_of_py_amqp(multiple: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """With tags beyond 32 bits too."""
+    written: list[bytes] = []
+    connection = SimpleNamespace(frame_max=FRAME_MAX, bytes_sent=0)
+    transport = SimpleNamespace(write=lambda data: written.append(bytes(data)))
+    write = frame_writer(connection, transport)
+    write(1, 7, spec.Basic.Ack, dumps("Lb", (2**40, multiple)), None)
+
+    assert [acknowledgement(7, 2**40, multiple=multiple)] == written

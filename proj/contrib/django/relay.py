@@ -20,6 +20,7 @@ from kombu.exceptions import OperationalError
 from proj.broker import deadline
 from proj.contrib.django.models import OutboxMessage
 from proj.contrib.django.publication import BROKER_LOST, TOGETHER, publish_together
+from proj.publishing.failures import as_publish_error
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -79,8 +80,8 @@ class Relay:
     def relay_batch(self) -> Relayed:
         """Publish the messages that are due, at most a batch.
 
-        Raises Kombu's ``OperationalError``, as which :class:`proj.errors.PublishError` counts,
-        where the broker is away, and Django's ``DatabaseError``.
+        Raises :class:`proj.errors.PublishError`, which is Kombu's ``OperationalError``, where the
+        broker is away, and Django's ``DatabaseError``.
         """
         if not self._due().exists():
             return Relayed()
@@ -97,9 +98,13 @@ class Relay:
         with (
             deadline.within(PUBLISH_SECONDS),
             self.app.producer_or_acquire() as producer,
-            producer.connection._reraise_as_library_errors(),  # noqa: SLF001 - as Celery does
         ):
-            producer.connection.connect()
+            connection = producer.connection
+            try:
+                with connection._reraise_as_library_errors():  # noqa: SLF001 - as Celery does
+                    connection.connect()
+            except OperationalError as error:
+                raise as_publish_error(error, connection.as_uri(), {}) from error
 
     def _take(self) -> list[OutboxMessage]:
         skip_locked = connections[self.alias].features.has_select_for_update_skip_locked

@@ -59,7 +59,7 @@ def test_committed_tasks_run_and_rolled_back_ones_never(
 
         points = Counter(killed(going_away) + killed(down) + killed(coming_back))
         assert sum(points.values()) == KILLS
-        assert min(points[each] for each in ("begun", "written", "committed", "published")) >= 10
+        assert min(points[each] for each in ("begun", "written", "committed", "published")) >= 3
 
         wait_until(
             lambda: unpacked(project),

@@ -62,14 +62,15 @@ def test_a_delay_counts_from_the_call(project: DjangoProject, broker: Broker) ->
 def test_a_request_does_not_wait_for_a_broker_that_says_nothing(
     project: DjangoProject, broker: Broker
 ) -> None:
-    """It succeeds within the bound (0.5 s here), the next one at once; a relay sends both later."""
+    """It succeeds after the bound (2 s here), the next one at once; a relay sends both later."""
+    bound = {"WORK_QUEUE_OUTBOX_PUBLISH_SECONDS": "2"}
     with socket.create_server(("127.0.0.1", 0), backlog=50) as silent:
         url = f"amqp://guest:guest@127.0.0.1:{silent.getsockname()[1]}//"
-        said = project.manage("order", "1", "--again", "2", broker_url=url)
+        said = project.manage("order", "1", "--again", "2", broker_url=url, **bound)
 
     first, second = (float(each) for each in re.findall(r"seconds=(\S+)", said))
-    assert 0.5 <= first < 3
-    assert second < 0.5
+    assert 2 <= first < 9, "a publish may take 10 s where nothing says less"
+    assert second < 2
     assert "until a relay has sent them" in said
     assert "guest:guest" not in said
     wait_until_due(project)
@@ -118,6 +119,18 @@ def test_a_message_that_cannot_be_published_holds_up_no_other(
     (message,) = project.outbox()
     assert message["attempts"] == 1
     assert "no-such-exchange" in str(message["error"])
+
+
+def test_a_broker_that_is_away_is_named(project: DjangoProject) -> None:
+    """The command ends with one line that says which broker, its password masked, and why."""
+    away = {"CELERY_BROKER_URL": "amqp://me:secret@127.0.0.1:1//"}
+    project.manage("order", "1", **away)
+    wait_until_due(project)
+
+    said = project.manage("relay_outbox", "--once", exit_code=1, **away)
+
+    assert "Cannot reach the broker amqp://me:**@127.0.0.1:1//: " in said
+    assert "Traceback" not in said
 
 
 def wait_until_due(project: DjangoProject) -> None:

@@ -23,7 +23,7 @@ register()
 
 
 def until(
-    condition: Callable[[], Any], *, seconds: float = 15.0, state: Callable[[], Any] = lambda: ""
+    condition: Callable[[], Any], *, seconds: float = 60.0, state: Callable[[], Any] = lambda: ""
 ) -> Any:
     """Return what the condition becomes once it is true; fail with the last state seen."""
     deadline = time.monotonic() + seconds

@@ -1,6 +1,7 @@
 """The Celery app that the tests start as real worker processes.
 
-BROKER_URL names the broker file, LEDGER a file to which every task appends one line as it ends.
+BROKER_URL names the broker file, LEDGER a file to which every task appends one line as it ends;
+LOOK_SECONDS, if it is there, how often a session looks by itself.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from pathlib import Path
 
 from celery import Celery
 
-from proj.embedded import register
+from proj.embedded import event_loop, register, session
 
 register()
+if "LOOK_SECONDS" in os.environ:
+    event_loop.LOOK_SECONDS = session.LOOK_SECONDS = float(os.environ["LOOK_SECONDS"])
 app = Celery("embedded_app", broker=os.environ["BROKER_URL"])
 app.conf.update(
     task_acks_late=True,

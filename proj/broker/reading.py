@@ -1,0 +1,68 @@
+"""Reads together what has come together: py-amqp asks the socket nine times for one message."""
+
+from __future__ import annotations
+
+import socket
+from struct import Struct
+from typing import Any
+
+from amqp import transport
+from amqp.exceptions import UnexpectedFrame
+
+__all__ = ["ReadAhead"]
+
+RECEIVE_BYTES = 65_536
+
+HEAD = Struct(">BHI")
+"""The type of a frame, its channel, the length of its payload: AMQP 0-9-1, 2.3.5."""
+END = 0xCE
+
+
+class ReadAhead(transport._AbstractTransport):  # noqa: SLF001 - the base of both of py-amqp's transports
+    """What an event loop reads by: :meth:`receive` when the socket is readable, then the frames.
+
+    All frames that are whole must be taken before the loop waits for the socket again. Only the
+    beginning of one may be left, and py-amqp's ``read_frame`` goes on with it.
+    """
+
+    sock: Any
+    connected: bool
+    _read_buffer: bytes
+
+    def receive(self) -> None:
+        """Take in what the broker has sent, without waiting.
+
+        Raises ``OSError`` where the connection has ended.
+        """
+        try:
+            received = self._received(RECEIVE_BYTES)
+        except (BlockingIOError, TimeoutError):
+            return
+        except OSError:
+            self.connected = False
+            raise
+        if not received:
+            self.connected = False
+            raise OSError("the broker has closed the connection")
+        self._read_buffer += received
+
+    def next_frame(self) -> tuple[int, int, bytes] | None:
+        """Return type, channel and payload of the next frame, None if the rest has yet to come.
+
+        Raises ``UnexpectedFrame`` for what is no frame.
+        """
+        buffer = self._read_buffer
+        if len(buffer) <= HEAD.size:
+            return None
+        kind, channel, size = HEAD.unpack_from(buffer)
+        end = HEAD.size + size
+        if len(buffer) <= end:
+            return None
+        self._read_buffer = buffer[end + 1 :]
+        if buffer[end] != END:
+            raise UnexpectedFrame(f"a frame ends with {buffer[end]:#04x}, not with {END:#04x}")
+        return kind, channel, buffer[HEAD.size : end]
+
+    def _received(self, count: int) -> bytes:
+        received: bytes = self.sock.recv(count, socket.MSG_DONTWAIT)
+        return received
