@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import kombu
 from amqp import exceptions
-from amqp.exceptions import ChannelError, IrrecoverableConnectionError, MessageNacked
+from amqp.exceptions import (
+    ChannelError,
+    IrrecoverableConnectionError,
+    MessageNacked,
+    RecoverableConnectionError,
+)
 from kombu.entity import TRANSIENT_DELIVERY_MODE, Exchange
 from kombu.exceptions import OperationalError
 
@@ -115,13 +120,12 @@ class Producer(kombu.Producer):
 
     def maybe_declare(self, entity: Any, *arguments: Any, **options: Any) -> Any:
         """Declare ``entity`` as Kombu does, without a copy of it where that was done before."""
-        client = self.channel.connection and self.channel.connection.client
-        if (
-            client
-            and entity
-            and entity.can_cache_declaration
-            and hash(entity) in client.declared_entities
-        ):
+        channel = self.channel
+        if channel is None or channel.connection is None:
+            # Kombu would take it for an error of the channel, which the message has caused.
+            raise RecoverableConnectionError("the connection is closed")
+        client = channel.connection.client
+        if entity and entity.can_cache_declaration and hash(entity) in client.declared_entities:
             return False
         return super().maybe_declare(entity, *arguments, **options)
 

@@ -29,6 +29,7 @@ def work_queue_status(state: Any) -> dict[str, Any]:
         "in_work": sum(queue_of(each.message) == name for each in settler.unsettled),
         "taken": consumer.receiver.taken,
         "dead_letters_removed": consumer.retention.removed,
+        "kept": len(settler.waiting.jobs),
         "processes": _processes(consumer),
     }
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pickle
 
 import pytest
-from amqp.exceptions import AccessRefused, MessageNacked, NotFound, PreconditionFailed
+from amqp.exceptions import (
+    AccessRefused,
+    MessageNacked,
+    NotFound,
+    PreconditionFailed,
+    RecoverableConnectionError,
+)
+from kombu import Queue
 from kombu.exceptions import OperationalError
 
 from proj.broker.channel import Blocked, Returned, Unconfirmed
@@ -21,6 +28,7 @@ from proj.errors import (
     WorkQueueError,
 )
 from proj.publishing.failures import as_publish_error
+from proj.publishing.producer import Producer
 
 PUBLISH = (60, 40)
 WHERE = {"task_id": "the-id", "queue": "task_queue", "exchange": "", "routing_key": "task_queue"}
@@ -85,3 +93,9 @@ def test_a_refusal_of_the_second_copy_says_nothing_of_the_first() -> None:
     failure = as_publish_error(MessageNacked(), BROKER, WHERE, perhaps_held=True)
 
     assert type(failure) is OutcomeUnknown
+
+
+def test_a_producer_without_a_channel_has_lost_its_connection() -> None:
+    """After Ctrl-C, say: Kombu would blame the message, and it was told to be refused."""
+    with pytest.raises(RecoverableConnectionError):
+        Producer(None).maybe_declare(Queue("task_queue"))

@@ -45,6 +45,8 @@ def snapshot(**changed: Any) -> Snapshot:
         ({"workers": {"w@host": worker(consuming=False, paused=True)}}, ["silent"]),
         ({"workers": {"v": worker(consuming=False, paused=True)}, "pause": PAUSE}, ["paused"]),
         ({"dead_letters": QueueState("l", ready=1)}, ["dead letters"]),
+        ({"consumers": 3, "workers": {"w": worker(kept=2)}}, ["kept"]),
+        ({"consumers": 3, "workers": {"w": worker(kept=1)}}, ["silent", "kept"]),
         ({"most": 10, "ready": 8}, ["nearly full"]),
         ({"most": 10, "ready": 7}, []),
         ({"workers": {"w@host": worker(), "v": worker(consuming=False)}}, ["not consuming"]),

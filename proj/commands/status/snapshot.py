@@ -60,7 +60,13 @@ class Snapshot:
     @property
     def all_answered(self) -> bool:
         """Whether every consumer of the work queue is one of the workers that answered."""
-        return self.work.consumers is not None and self.answered >= self.work.consumers
+        # For each message that is kept a worker has begun anew, and a quorum queue counts both.
+        return self.work.consumers is not None and self.answered + self.kept >= self.work.consumers
+
+    @property
+    def kept(self) -> int:
+        """How many messages the workers keep, since no queue takes their copies."""
+        return sum(each.get("kept", 0) for each in self.workers.values())
 
     @property
     def taken(self) -> int:

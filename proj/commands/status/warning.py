@@ -37,6 +37,10 @@ def _of_queues(found: Snapshot) -> Iterator[tuple[str, str]]:
         hangs = "a worker that hangs (on its host: workqueue-health)"
         alarm = "a broker in alarm (workqueue doctor)"
         yield "silent", f"{silent}: {hangs}, {alarm}, or a client that is not ours."
+    if found.kept:
+        full = f"{letters.name} is full or gone, and takes no copy of them"
+        remedy = "Make room in it, or: workqueue doctor --fix"
+        yield "kept", f"Kept in the workers: {found.kept} messages; {full}. {remedy}"
     if letters.ready:
         grown = f" ({found.dead_letters_grown} more just now)" * (found.dead_letters_grown > 0)
         see = "See: workqueue dead-letters list"
