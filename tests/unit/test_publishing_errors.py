@@ -6,6 +6,7 @@ import pickle
 
 import pytest
 from amqp.exceptions import AccessRefused, MessageNacked, NotFound, PreconditionFailed
+from celery.exceptions import QueueNotFound
 from kombu.exceptions import OperationalError
 
 from proj.broker.channel import Blocked, Returned, Unconfirmed
@@ -21,6 +22,7 @@ from proj.errors import (
     WorkQueueError,
 )
 from proj.publishing.failures import as_publish_error
+from tests.support.publishing_app import make_app
 
 PUBLISH = (60, 40)
 WHERE = {"task_id": "the-id", "queue": "task_queue", "exchange": "", "routing_key": "task_queue"}
@@ -85,3 +87,20 @@ def test_a_refusal_of_the_second_copy_says_nothing_of_the_first() -> None:
     failure = as_publish_error(MessageNacked(), BROKER, WHERE, perhaps_held=True)
 
     assert type(failure) is OutcomeUnknown
+
+
+def test_what_a_router_of_the_users_own_raises_is_left_as_it_is() -> None:
+    """It knows best what is wrong, also where something else led to it."""
+
+    def route(name: str, *_: object, **__: object) -> None:
+        try:
+            next(iter(()))
+        except StopIteration:
+            raise QueueNotFound(f"nobody does {name} today") from None
+
+    app = make_app("amqp://127.0.0.1:1//", task_routes=[route])
+
+    with pytest.raises(QueueNotFound, match="nobody does echo today") as raised:
+        app.send_task("echo")
+
+    assert type(raised.value) is QueueNotFound
