@@ -21,13 +21,18 @@ END = 0xCE
 class ReadAhead(transport._AbstractTransport):  # noqa: SLF001 - the base of both of py-amqp's transports
     """What an event loop reads by: :meth:`receive` when the socket is readable, then the frames.
 
-    All frames that are whole must be taken before the loop waits for the socket again. Only the
-    beginning of one may be left, and py-amqp's ``read_frame`` goes on with it.
+    All frames that are whole must be taken before the loop waits for the socket again: see
+    :attr:`has_unread`. Of the beginning of one, py-amqp's ``read_frame`` goes on with it.
     """
 
     sock: Any
     connected: bool
     _read_buffer: bytes
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether something was taken from the socket, which tells no more of it, and not read."""
+        return bool(self._read_buffer)
 
     def receive(self) -> None:
         """Take in what the broker has sent, without waiting.

@@ -129,6 +129,11 @@ class TLSTransport(Bounded, transport.SSLTransport):
         """Return whether a read would give something, decrypted bytes included."""
         return bool(self.sock.pending()) or super().readable(seconds)
 
+    @property
+    def has_unread(self) -> bool:
+        """Whether something was taken from the socket; a record of TLS is decrypted whole."""
+        return bool(self.sock.pending()) or super().has_unread
+
     def _received(self, count: int) -> bytes:
         with self.having_timeout(0):
             received: bytes = self.sock.recv(count)
