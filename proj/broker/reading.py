@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import socket
-from struct import Struct
 from typing import Any
 
 from amqp import transport
 from amqp.exceptions import UnexpectedFrame
 
+from proj.broker.frames import END, FRAME
+
 __all__ = ["ReadAhead"]
 
 RECEIVE_BYTES = 65_536
-
-HEAD = Struct(">BHI")
-"""The type of a frame, its channel, the length of its payload: AMQP 0-9-1, 2.3.5."""
-END = 0xCE
 
 
 class ReadAhead(transport._AbstractTransport):  # noqa: SLF001 - the base of both of py-amqp's transports
@@ -57,16 +54,16 @@ class ReadAhead(transport._AbstractTransport):  # noqa: SLF001 - the base of bot
         Raises ``UnexpectedFrame`` for what is no frame.
         """
         buffer = self._read_buffer
-        if len(buffer) <= HEAD.size:
+        if len(buffer) <= FRAME.size:
             return None
-        kind, channel, size = HEAD.unpack_from(buffer)
-        end = HEAD.size + size
+        kind, channel, size = FRAME.unpack_from(buffer)
+        end = FRAME.size + size
         if len(buffer) <= end:
             return None
         self._read_buffer = buffer[end + 1 :]
-        if buffer[end] != END:
-            raise UnexpectedFrame(f"a frame ends with {buffer[end]:#04x}, not with {END:#04x}")
-        return kind, channel, buffer[HEAD.size : end]
+        if buffer[end] != END[0]:
+            raise UnexpectedFrame(f"a frame ends with {buffer[end]:#04x}, not with {END[0]:#04x}")
+        return kind, channel, buffer[FRAME.size : end]
 
     def _received(self, count: int) -> bytes:
         received: bytes = self.sock.recv(count, socket.MSG_DONTWAIT)
