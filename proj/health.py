@@ -121,7 +121,11 @@ def process_started(pid: int) -> str | None:
 
 def _show(text: str) -> None:
     try:
-        print(text, flush=True)
+        # Whoever paused has said why, in characters that must not move a terminal's cursor.
+        print(
+            "".join(each if each.isprintable() or each == "\n" else "?" for each in text),
+            flush=True,
+        )
     except BrokenPipeError:  # a reader such as `head` has had enough; the exit code still tells
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

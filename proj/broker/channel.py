@@ -29,6 +29,10 @@ NOT_AMQP = (struct.error, exceptions.FrameSyntaxError, TypeError, UnicodeError)
 """What py-amqp raises as it writes a property that is too large or of a type that AMQP lacks."""
 
 
+LATE = (spec.Basic.Ack, spec.Basic.Nack, spec.Basic.Deliver)
+"""What the broker may have sent before it read of a channel's end; a delivery goes back."""
+
+
 class Blocked(RecoverableConnectionError):
     """The broker takes no messages now (memory or disk alarm); nothing was sent."""
 
@@ -229,8 +233,8 @@ class Channel(pyamqp.Channel):
             self.connection.collect()
 
     def dispatch_method(self, method_sig: Any, payload: Any, content: Any) -> Any:
-        """Dispatch what the broker sent; a confirm that comes while closing was not waited for."""
-        if not (self.is_closing and method_sig in (spec.Basic.Ack, spec.Basic.Nack)):
+        """Dispatch what the broker sent; py-amqp warns of what comes while a channel is closing."""
+        if not (self.is_closing and method_sig in LATE):
             super().dispatch_method(method_sig, payload, content)
 
     def _do_revive(self) -> None:

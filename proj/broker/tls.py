@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 import ssl
+from inspect import signature
 from typing import Any
+
+from amqp.transport import SSLTransport
 
 from proj.errors import SettingsError
 
 __all__ = ["is_refusal", "verifying"]
 
 FILES = ("ca_certs", "certfile", "keyfile")
+
+OPTIONS = {"check_hostname", "context", *signature(SSLTransport._wrap_socket_sni).parameters}  # noqa: SLF001
+"""What py-amqp takes, and ends with a ``TypeError`` where it is given something else."""
 
 URL_OPTIONS = (*FILES, "cert_reqs", "check_hostname")
 """What a URL may say (``?ssl_ca_certs=/etc/ca.pem``); Kombu leaves the prefix to the transport."""
@@ -20,8 +26,9 @@ def verifying(told: Any, host: str) -> dict[str, Any]:
     """Return py-amqp's options from ``told``, ``broker_use_ssl`` or those of a URL.
 
     py-amqp verifies the authority by default, and the name of the ``host`` only where
-    ``server_hostname`` says so. Raises :class:`proj.errors.SettingsError` for a file that cannot
-    be read, of which Python's own error does not tell the name.
+    ``server_hostname`` says so. Raises :class:`proj.errors.SettingsError` for an option that does
+    not exist, and for a file that cannot be read, of which Python's own error does not tell the
+    name.
     """
     prefixed = {f"ssl_{name}": name for name in URL_OPTIONS}
     given: dict[str, Any] = told if isinstance(told, dict) else {}
@@ -30,6 +37,12 @@ def verifying(told: Any, host: str) -> dict[str, Any]:
         f"  broker_use_ssl: {name}: expected a file that can be read, found {options[name]!r}"
         for name in FILES
         if options.get(name) and not os.access(options[name], os.R_OK)
+    ]
+    problems += [
+        f"  broker_use_ssl: {name}: there is no such option; expected {', '.join(URL_OPTIONS)}, "
+        "or another one of py-amqp's"
+        for name in sorted(options.keys() - OPTIONS)
+        if not options.get("context")
     ]
     if problems:
         raise SettingsError(problems)

@@ -53,7 +53,7 @@ class Commands(click.Group):
             raise click.ClickException(told) from error
 
 
-@click.group(cls=Commands)
+@click.group(cls=Commands, epilog="Example: celery -A proj workqueue status")
 @click.option("--traceback", is_flag=True, help="Show where an error came from.")
 def workqueue(traceback: bool) -> None:  # noqa: FBT001 - read by Commands.invoke
     """Operate the work queue."""

@@ -60,6 +60,8 @@ def move(app: Celery, *, source: str, dead_letters: bool) -> Answer:
         except (*old.connection_errors, *old.channel_errors) as error:
             told = f"cannot read {queue!r} on {old.as_uri()}: {error}"
             raise MoveStopped(moved, told) from error
+        except KeyboardInterrupt as stop:
+            raise MoveStopped(moved, "it was interrupted") from stop
     lines = [f"Moved {moved} messages of {queue!r} from {old.as_uri()} to {new.as_uri()}."]
     if delayed:
         lines.append(

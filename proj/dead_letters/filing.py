@@ -74,7 +74,9 @@ def read_file(path: Path) -> Iterator[DeadLetter]:
                 parts = (told["body"], told["properties"])
                 yield read_original(Original(*(base64.b64decode(b, validate=True) for b in parts)))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise LetterFileUnusable(str(path), f"line {number}: {error}") from error
+        raise LetterFileUnusable(
+            str(path), f"line {number}: {error}" if number else str(error)
+        ) from error
 
 
 @contextmanager

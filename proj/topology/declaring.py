@@ -16,6 +16,7 @@ __all__ = [
     "INEQUIVALENT",
     "dead_letter_queue_arguments",
     "declare",
+    "declare_dead_letters",
     "work_queue_arguments",
 ]
 
@@ -38,6 +39,12 @@ def declare(connection: Any, settings: Settings) -> None:
     ``amqp.exceptions.AccessRefused`` for one that is missing and may not be declared.
     """
     # The dead-letter queue first: no moment in which the work queue could dead-letter to nowhere.
+    declare_dead_letters(connection, settings)
+    _declare(connection, settings.name, work_queue_arguments(settings))
+
+
+def declare_dead_letters(connection: Any, settings: Settings) -> None:
+    """Declare the dead-letter queue alone; raises as :func:`declare`."""
     dead_letters = dead_letter_queue_name(settings.name)
     arguments = dead_letter_queue_arguments(settings)
     if arguments.get("x-queue-type") == "quorum" and _has_delivery_limit(connection):
@@ -47,7 +54,6 @@ def declare(connection: Any, settings: Settings) -> None:
     except QueueMismatch as mismatch:
         if mismatch.argument != DELIVERY_LIMIT:  # else it was made by an earlier release: it stays
             raise
-    _declare(connection, settings.name, work_queue_arguments(settings))
 
 
 def work_queue_arguments(settings: Settings) -> dict[str, Any]:

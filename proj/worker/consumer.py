@@ -134,6 +134,7 @@ class Consumer(CeleryConsumer):
 
         Raises :class:`proj.errors.DelaysRefused` where the broker takes no delayed tasks.
         """
+        self.subscription.declare()
         delays.declare(self.connection, self.work_queue_settings)
         self.subscription.begin()
         self.has_consumed = True

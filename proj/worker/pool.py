@@ -7,6 +7,7 @@ from typing import Any
 
 from billiard.einfo import ExceptionInfo
 from celery.concurrency import prefork
+from celery.exceptions import WorkerShutdown, WorkerTerminate
 from celery.worker.state import task_ready
 from kombu.utils.compat import detect_environment
 
@@ -74,6 +75,8 @@ def tell_every_end(pool: Any) -> None:
         def run(*args: Any, **kwargs: Any) -> None:
             try:
                 ended = target(*args, **kwargs)
+            except (WorkerShutdown, WorkerTerminate):
+                raise
             except BaseException:
                 if error_callback is None:
                     raise

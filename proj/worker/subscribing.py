@@ -8,6 +8,8 @@ from typing import Any
 from celery.utils.log import get_logger
 from kombu.common import ignore_errors
 
+from proj.topology.declaring import declare_dead_letters
+from proj.topology.queue import WorkQueue
 from proj.worker.consumer_timeout import CONSUMER_TIMEOUT, apply_consumer_timeout
 
 __all__ = ["Subscription"]
@@ -25,6 +27,17 @@ class Subscription:
         self._asks_for_timeout = (settings.ownership, settings.type) != ("arguments", "classic")
         self._ended: dict[str, str] = {}
         self._held: Any = None
+
+    def declare(self) -> None:
+        """Declare the work queue and its dead-letter queue where only other queues are consumed.
+
+        Those (``-Q``, or ``task_queues`` of the app's own) need both, for dead letters and delays.
+        """
+        if any(isinstance(queue, WorkQueue) for queue in self.consumer.task_consumer.queues):
+            return
+        connection = self.consumer.connection
+        self.consumer.app.amqp.default_queue(connection.default_channel).declare()
+        declare_dead_letters(connection, self.consumer.work_queue_settings)
 
     def begin(self) -> None:
         """Watch the consumers of a new connection."""

@@ -6,6 +6,7 @@ import json
 from datetime import datetime, timezone
 
 import celery
+import kombu
 import pytest
 
 from proj.dead_letters.reasons import Reason
@@ -151,6 +152,22 @@ def test_a_task_that_the_worker_does_not_know_is_a_letter_and_a_failure(any_scen
     assert letter.reason is Reason.UNKNOWN_TASK
     assert letter.task == "tasks.of.another.release"
     assert '"FAILURE"' in any_scene.result(task_id)
+
+
+@pytest.mark.parametrize("more", [".mail", ""], ids=["beside the work queue", "as the work queue"])
+@pytest.mark.parametrize("any_scene", ["quorum", "embedded"], indirect=True)
+def test_a_queue_that_the_app_has_defined_has_dead_letters_too(any_scene: Scene, more: str) -> None:
+    """The work queue is not consumed then, or is another's; what belongs to it is needed still."""
+    name = any_scene.queue + more
+    with kombu.Connection(any_scene.url) as connection:
+        for queue in (any_scene.queue, any_scene.broker.letters_queue):
+            connection.default_channel.queue_delete(queue)
+    any_scene.worker(options=("-Q", name), environment={"TEST_OWN_QUEUE": name})
+
+    any_scene.send("fail", "it", queue=name)
+
+    ((letter, _, _),) = any_scene.wait_letters()
+    assert (letter.reason, letter.queue) == (Reason.FAILED, name)
 
 
 @pytest.mark.parametrize("any_scene", ["quorum", "embedded"], indirect=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import signal
 import subprocess
 import time
@@ -133,7 +134,7 @@ def test_a_killed_move_loses_nothing_and_the_next_one_finishes_it(
     file: EmbeddedBroker, broker: Broker
 ) -> None:
     """SIGKILL at seeded moments: every message is on one side or the other, at most one on both."""
-    count, kills = 600, 4
+    count, kills = 1200, 4
     run_producer("--plain", "--count", str(count), broker_url=file.url)
     chance = random.Random(1)  # noqa: S311 - a seeded run, not a secret
     killed = 0
@@ -159,3 +160,26 @@ def test_a_killed_move_loses_nothing_and_the_next_one_finishes_it(
     assert set(bodies) == {f"Message {number}".encode() for number in range(count)}
     assert len(bodies) <= count + kills
     assert file.waiting() == 0
+
+
+@pytest.mark.own_machine
+def test_ctrl_c_tells_how_far_it_came(file: EmbeddedBroker, broker: Broker) -> None:
+    """One line: what is moved, that the rest is where it was, and how to go on."""
+    count = 1000
+    run_producer("--plain", "--count", str(count), broker_url=file.url)
+    process = subprocess.Popen(
+        command("move", "--from", file.url),
+        env=environment_of(broker.url),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_until(file.waiting, lambda now: now < count - 1, what="messages move")
+    process.send_signal(signal.SIGINT)
+
+    told = process.communicate()[1]
+
+    assert process.returncode == 1
+    assert re.search(r"The move stopped after [1-9]\d* messages: it was interrupted\. What", told)
+    assert count <= file.waiting() + broker.waiting() <= count + 1

@@ -172,6 +172,13 @@ def test_a_worker_ends_with_one_line(secured: Secured, tmp_path: Path) -> None:
     assert "Traceback" not in worker.log()
 
 
+def test_an_option_that_does_not_exist_is_named(secured: Secured) -> None:
+    """A misspelt one verifies nothing, and py-amqp would end with a ``TypeError``."""
+    app = new_app(f"{secured.url}?ssl_cacerts=/nowhere/ca.pem", {})
+    with pytest.raises(SettingsError, match=r"ssl_cacerts: .* no such option; expected ca_certs"):
+        app.send_task("echo")
+
+
 def test_a_file_that_is_not_there_is_named(secured: Secured) -> None:
     """Python's own error says neither which file nor which setting."""
     app = new_app(secured.url, {"ca_certs": "/nowhere/ca.pem"})

@@ -12,6 +12,7 @@ from typing import Any
 
 from celery import Celery, Task, signals
 from celery.exceptions import Ignore, Reject
+from kombu import Queue
 
 from proj import plugin
 from proj.settings import read
@@ -31,6 +32,8 @@ if timeout := os.environ.get("TEST_CONSUMER_TIMEOUT_MILLISECONDS"):
     app.conf.task_queues = [
         WorkQueue(read({}, os.environ), consumer_arguments={"x-consumer-timeout": int(timeout)})
     ]
+if own := os.environ.get("TEST_OWN_QUEUE"):
+    app.conf.task_queues = [Queue(own, expires=60)]
 if consumer := os.environ.get("TEST_CONSUMER"):
     app.conf.worker_consumer = consumer
 plugin.install(app)

@@ -17,6 +17,7 @@ def commands(group: click.Group, path: str = "") -> Iterator[tuple[str, click.Co
         command = group.get_command(context, name)
         assert command is not None
         if isinstance(command, click.Group):
+            assert f"celery -A proj workqueue {name} " in (command.epilog or "")
             yield from commands(command, f"{path}{name} ")
         elif name != "health":  # a program of its own: see tests/unit/test_health_judgement.py
             yield path + name, command

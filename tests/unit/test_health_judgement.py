@@ -85,6 +85,15 @@ def test_the_default_folders_of_every_login_are_read(
     assert "No worker by-service has left a file" in capsys.readouterr().err
 
 
+def test_a_pause_cannot_move_the_cursor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its reason is anybody's text."""
+    write(tmp_path, node="w@host", pause={"since": "noon", "by": "ada \x1b[31m"})
+
+    assert main(["--folder", str(tmp_path)]) == 0
+
+    assert capsys.readouterr().out == "w@host: ready: paused since noon by ada ?[31m\n"
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", json.dumps({**FACT, "turned": "late"}), "\0"])
 def test_a_file_that_cannot_be_read_is_one_line(
     text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

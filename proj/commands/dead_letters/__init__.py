@@ -12,7 +12,7 @@ from proj.commands.dead_letters.showing import show
 __all__ = ["dead_letters"]
 
 
-@click.group()
+@click.group(epilog="Example: celery -A proj workqueue dead-letters list --since 1h")
 def dead_letters() -> None:
     """See what failed for good, run it again, or remove it."""
 

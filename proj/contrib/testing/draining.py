@@ -46,7 +46,7 @@ def drain(app: Celery, bring_forward: Callable[[], bool], *, at_most: int) -> in
             without_mingle=True,
             without_gossip=True,
             without_heartbeat=True,
-            pool_cls=Pool,
+            pool_cls=solo.TaskPool,
             consumer_cls=partial(DrainingConsumer, bring_forward=bring_forward, at_most=at_most),
         )
         try:
@@ -61,14 +61,6 @@ def drain(app: Celery, bring_forward: Callable[[], bool], *, at_most: int) -> in
     return int(controller.consumer.deliveries)
 
 
-class Pool(solo.TaskPool):
-    """Celery's pool of this thread, through which a Ctrl-C or a ``pytest.fail()`` ends the test."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.on_apply = partial(apply_target, propagate=(BaseException,))
-
-
 class DrainingConsumer(Consumer):
     """Our consumer, whose event loop ends where another one would wait."""
 
@@ -79,6 +71,8 @@ class DrainingConsumer(Consumer):
         self.bring_forward = bring_forward
         self.at_most = at_most
         self.deliveries = 0
+        # A Ctrl-C or a ``pytest.fail()`` inside a task ends the test, not the task alone.
+        self.pool.on_apply = partial(apply_target, propagate=(BaseException,))
 
     def loop(self, *_: Any) -> None:
         """Hand out one message after the other; raises ``WorkerShutdown`` when none is left."""
