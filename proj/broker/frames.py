@@ -9,7 +9,7 @@ from typing import Any
 from amqp import spec
 from amqp.serialization import dumps
 
-__all__ = ["acknowledgement", "frames_of"]
+__all__ = ["END", "FRAME", "acknowledgement", "frames_of"]
 
 METHOD, HEADER, BODY = 1, 2, 3
 FRAME = Struct(">BHI")
@@ -17,6 +17,7 @@ FRAME = Struct(">BHI")
 END = b"\xce"
 
 ACK = Struct(">BHIHHQ?c")
+"""A whole frame: its head, the class and the method, delivery tag, ``multiple``, its end."""
 ACK_SIZE = ACK.size - FRAME.size - len(END)
 
 LONGEST_METHOD = 1024

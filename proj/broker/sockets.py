@@ -7,6 +7,7 @@ import select
 import socket
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from threading import Lock
 from typing import Any
 
 from amqp import transport
@@ -36,6 +37,8 @@ class Bounded(ReadAhead):
         super().__init__(*arguments, **options)
         self.process_id = os.getpid()
         self._gathered: bytearray | None = None
+        # A thread of the pool may acknowledge while the worker's own sends a heartbeat.
+        self._writing = Lock()
 
     def readable(self, seconds: float | None = 0.0) -> bool:
         """Return whether a read would give something: a frame, a part of one, or the end.
@@ -74,11 +77,12 @@ class Bounded(ReadAhead):
             if len(self._gathered) < LARGE_WRITE_BYTES:
                 return
             data, self._gathered = bytes(self._gathered), bytearray()
-        if deadline.remaining() is None:
-            super().write(data)
-            return
-        with self.having_timeout(None):
-            super().write(data)
+        with self._writing:
+            if deadline.remaining() is None:
+                super().write(data)
+                return
+            with self.having_timeout(None):
+                super().write(data)
 
     def close(self) -> None:
         """Close the socket; in a process forked off since, only this process's copy of it."""
@@ -128,6 +132,11 @@ class TLSTransport(Bounded, transport.SSLTransport):
     def readable(self, seconds: float | None = 0.0) -> bool:
         """Return whether a read would give something, decrypted bytes included."""
         return bool(self.sock.pending()) or super().readable(seconds)
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether something was taken from the socket; a record of TLS is decrypted whole."""
+        return bool(self.sock.pending()) or super().has_unread
 
     def _received(self, count: int) -> bytes:
         with self.having_timeout(0):

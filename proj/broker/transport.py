@@ -28,6 +28,22 @@ class Transport(pyamqp.Transport):
         finally:
             self.client.hostname = self.client.host_name
 
+    def register_with_event_loop(self, connection: Any, loop: Any) -> None:
+        """Let ``loop`` dispatch what comes over ``connection``, and what has come before.
+
+        The answer to ``basic.consume`` and the first deliveries may be one TLS record: whoever
+        awaits the answer reads no further, and no socket tells of the rest.
+        """
+        super().register_with_event_loop(connection, loop)
+
+        def read_the_rest() -> None:
+            if not connection.connected:
+                loop.on_tick.discard(read_the_rest)
+            elif connection.transport.has_unread:
+                self.on_readable(connection, loop)
+
+        loop.on_tick.add(read_the_rest)
+
     def on_readable(self, connection: Any, loop: Any) -> None:  # noqa: ARG002 - Kombu's signature
         """Dispatch what has come over ``connection``: the event loop found its socket readable.
 

@@ -151,6 +151,8 @@ class Pipelined(OneByOne):
         self._publish_singly()
 
     def _send(self) -> None:
+        if not self._unsent:
+            return
         with deadline.within(self.seconds):
             encode = Encoder(self.app, self.producer)
             # All of them before the first is sent, since what is declared is waited for.
@@ -190,8 +192,7 @@ class Pipelined(OneByOne):
         if not isinstance(error, ChannelError):
             self.producer.drop_connection(unless_blocked=True)
         if isinstance(error, Blocked):  # it has been waited for until the deadline
-            first, *_ = *(message for message, _ in self._under_way), *self._unsent
-            self.ended = self.producer.failure(error, first.options).reason
+            self.ended = self.producer.failure(error, self._unsent[0].options).reason
         while self._under_way:
             message, published = self._under_way[0]
             if published.answer is not None:

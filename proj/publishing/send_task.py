@@ -120,9 +120,13 @@ class SendTask:
                 where = {"task_id": task_id, "queue": error.queue}
                 raise type(error)(error.broker, error.reason, **where) from error
             except QueueNotFound as error:
-                # Celery's router raises it for the KeyError of a name that is not in task_queues.
-                broker, queue = self.app.connection_for_write().as_uri(), error.__context__
-                where = {"task_id": task_id, "queue": str(queue.args[0]) if queue else None}
+                # Celery's router raises it for the KeyError of a name that is not in task_queues; a
+                # router of the user's own says what it means.
+                missing = error.__context__
+                if not isinstance(missing, KeyError):
+                    raise
+                broker = self.app.connection_for_write().as_uri()
+                where = {"task_id": task_id, "queue": str(missing.args[0])}
                 raise QueueUnknown(broker, "not configured", **where) from error
             except OperationalError as error:
                 from proj.publishing.failures import as_publish_error  # noqa: PLC0415 - as above

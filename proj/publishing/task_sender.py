@@ -30,7 +30,7 @@ def sending(app: Celery, send: Callable[..., Any]) -> Callable[..., Any]:
 
     def send_task_message(producer: Any, name: str, message: Any, **options: Any) -> Any:
         """Publish a task's message; one that no queue takes comes back, and is an error."""
-        if options.get("mandatory") is None:  # what a task sends where the call names a queue
+        if options.get("mandatory") is None:  # which Celery passes for a task that has no say in it
             options["mandatory"] = True
         if options.get("headers"):
             options["headers"] = _without_history(options["headers"])

@@ -12,6 +12,7 @@ from amqp.exceptions import (
     PreconditionFailed,
     RecoverableConnectionError,
 )
+from celery.exceptions import QueueNotFound
 from kombu import Queue
 from kombu.exceptions import OperationalError
 
@@ -29,6 +30,7 @@ from proj.errors import (
 )
 from proj.publishing.failures import as_publish_error
 from proj.publishing.producer import Producer
+from tests.support.publishing_app import make_app
 
 PUBLISH = (60, 40)
 WHERE = {"task_id": "the-id", "queue": "task_queue", "exchange": "", "routing_key": "task_queue"}
@@ -99,3 +101,20 @@ def test_a_producer_without_a_channel_has_lost_its_connection() -> None:
     """After Ctrl-C, say: Kombu would blame the message, and it was told to be refused."""
     with pytest.raises(RecoverableConnectionError):
         Producer(None).maybe_declare(Queue("task_queue"))
+
+
+def test_what_a_router_of_the_users_own_raises_is_left_as_it_is() -> None:
+    """It knows best what is wrong, also where something else led to it."""
+
+    def route(name: str, *_: object, **__: object) -> None:
+        try:
+            next(iter(()))
+        except StopIteration:
+            raise QueueNotFound(f"nobody does {name} today") from None
+
+    app = make_app("amqp://127.0.0.1:1//", task_routes=[route])
+
+    with pytest.raises(QueueNotFound, match="nobody does echo today") as raised:
+        app.send_task("echo")
+
+    assert type(raised.value) is QueueNotFound

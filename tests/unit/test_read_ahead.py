@@ -14,9 +14,12 @@ from typing import Any
 
 import pytest
 from amqp.exceptions import UnexpectedFrame
+from kombu.asynchronous import Hub
 
+from proj.broker.amqp_connection import AMQPConnection
 from proj.broker.reading import RECEIVE_BYTES
 from proj.broker.sockets import TCPTransport, TLSTransport
+from proj.broker.transport import Transport
 from tests.support.certificates import Certificates
 
 Pair = tuple[Any, Any]
@@ -114,6 +117,27 @@ def test_py_amqp_goes_on_with_the_beginning_of_a_frame(pair: Pair) -> None:
     assert transport.read_frame() == (3, 1, b"begun")
     transport.receive()
     assert whole_frames(transport) == [(3, 1, b"next")]
+
+
+def test_the_event_loop_reads_what_came_with_an_awaited_answer(pair: Pair) -> None:
+    """Of one TLS record, the first deliveries waited for the broker's next heartbeat."""
+    broker, transport = pair
+    found: list[Any] = []
+    connection = AMQPConnection()
+    connection.transport, connection.on_inbound_frame = transport, found.append
+    broker.sendall(frame(b"answer") + frame(b"delivery") + frame(b"begun")[:9])
+    assert transport.read_frame() == (3, 1, b"answer")
+    loop = Hub()
+    Transport(None).register_with_event_loop(connection, loop)
+    loop.call_repeatedly(0.01, lambda: None)  # else it waits a second for the socket
+
+    next(loop.loop)
+
+    assert found == [(3, 1, b"delivery")]
+    transport.connected = False
+    next(loop.loop)
+    assert not loop.on_tick, "the loop looks at a connection that is gone"
+    loop.close()
 
 
 def test_the_end_of_the_connection_is_an_error_that_marks_it_as_lost(pair: Pair) -> None:
