@@ -1,6 +1,6 @@
 """Takes every figure of docs/performance.md, and draws it: ``python -m benchmarks``.
 
-Some 15 minutes on two quiet cores; what is measured in a container needs a Docker engine.
+Some 18 minutes on two quiet cores; what is measured in a container needs a Docker engine.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ ROOT = Path(__file__).parents[1]
 PEERS = ["-m", "benchmarks.peers"]
 CELERYS = [word for name in ("pika", "celery", "work queue") for word in ("--contender", name)]
 PARTS: dict[str, list[str]] = {
-    "publish": ["benchmarks/publishing.py", "--count", "10000", "--rounds", "5"],
-    "drain": [*PEERS, "drain", "--rounds", "3"],
-    "classic": [*PEERS, "drain", "--rounds", "2", "--queue-type", "classic"],
-    "latency": [*PEERS, "latency", "--rounds", "2", *CELERYS],
-    "start": [*PEERS, "start", "command", "--rounds", "5", *CELERYS[2:]],
-    "growth": [*PEERS, "growth", "--rounds", "1", "--contender", "pika", *CELERYS[4:]],
+    "publish": ["benchmarks/publishing.py", "--count", "10000"],
+    "drain": [*PEERS, "drain"],
+    "classic": [*PEERS, "drain", "--queue-type", "classic"],
+    "latency": [*PEERS, "latency", *CELERYS],
+    "start": [*PEERS, "start", "command", *CELERYS[2:]],
+    "growth": [*PEERS, "growth", "--contender", "pika", *CELERYS[4:]],
     "embedded": ["benchmarks/embedded.py", "--folder", tempfile.gettempdir(), "--count", "3000"],
-    "container": [*PEERS, "drain", "--rounds", "2", *CELERYS],
+    "container": [*PEERS, "drain", *CELERYS],
 }
-"""Each part's command; a later ``--rounds`` or ``--count`` counts."""
+"""Each part's command, of five rounds; a later ``--rounds`` or ``--count`` counts."""
 EMBEDDED_PEERS = ["--only", "embedded", "potatoq-durable", "potatoq"]
 """Kombu's own transport on SQLite would take as long as all the rest."""
 

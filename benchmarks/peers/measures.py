@@ -19,6 +19,8 @@ Measure: TypeAlias = Callable[[Contender, str, str, int], Figures]
 PROCESSES = 2
 LOADED = 500
 """Messages a second at which one publisher, the broker and two processes keep up on two cores."""
+LATENCY_SECONDS = 5
+MOST_DRAINED = 5000
 BATCHED = ("pika", "work queue")
 
 
@@ -48,10 +50,10 @@ def latency(contender: Contender, url: str, queue_type: str, count: int) -> Figu
             run.publish("one", 1)
             run.start(PROCESSES)
             run.wait_ran(21)
-            rounds = min(count, a_second * 10)
-            run.publish(str(a_second), rounds)
-            run.wait_ran(21 + 20 + rounds)
-            waits = seconds(run.file)[-rounds:]
+            messages = min(count, a_second * LATENCY_SECONDS)
+            run.publish(str(a_second), messages)
+            run.wait_ran(21 + 20 + messages)
+            waits = seconds(run.file)[-messages:]
         figures[f"latency {name}, ms"] = statistics.median(waits) * 1000
     return figures
 
@@ -75,7 +77,10 @@ def command(contender: Contender, url: str, queue_type: str, _count: int) -> Fig
 
 
 def growth(contender: Contender, url: str, queue_type: str, count: int) -> Figures:
-    """Return tasks a second with more and more messages waiting, then with more processes."""
+    """Return tasks a second with more and more messages waiting, then with more processes.
+
+    Of many messages the first ``MOST_DRAINED`` are drained, while the others wait behind them.
+    """
     figures: Figures = {}
     for waiting in (count // 3, count * 10 // 3, count * 100 // 3):
         rate = _drain(contender, url, queue_type, waiting, PROCESSES)["drain, tasks/s"]
@@ -97,10 +102,13 @@ MEASURES: dict[str, Measure] = {
 }
 
 
-def _drain(contender: Contender, url: str, queue_type: str, count: int, processes: int) -> Figures:
+def _drain(
+    contender: Contender, url: str, queue_type: str, waiting: int, processes: int
+) -> Figures:
     with Running(contender, url, queue_type) as run:
-        run.publish("many" if contender.name in BATCHED else "one", count)
+        run.publish("many" if contender.name in BATCHED else "one", waiting)
         run.start(processes)
+        count = min(waiting, MOST_DRAINED)
         # The first tenth warms every process up.
         began = run.wait_ran(20 + count // 10)
         ended = run.wait_ran(20 + count)

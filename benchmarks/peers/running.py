@@ -9,10 +9,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
 from types import TracebackType
 
+import pika
 import psutil
 
 from benchmarks.peers.contenders import Contender
@@ -28,6 +30,7 @@ class Running:
 
     def __init__(self, contender: Contender, url: str, queue_type: str) -> None:
         self.contender = contender
+        self.url = url
         self.folder = tempfile.TemporaryDirectory(prefix="workqueue-benchmark-")
         self.file = Path(self.folder.name) / "ran"
         self.environment = {
@@ -54,6 +57,9 @@ class Running:
         for worker in self.workers:
             end_group(worker, grace_seconds=10.0)
         self.folder.cleanup()
+        # What still waits would burden the broker of the next one.
+        with closing(pika.BlockingConnection(pika.URLParameters(self.url))) as connection:
+            connection.channel().queue_delete(self.environment["BENCHMARK_QUEUE"])
 
     def publish(self, how: str, count: int) -> float:
         """Publish ``count`` messages (and 20 before); returns the seconds."""
