@@ -5,6 +5,7 @@ A usual message never comes here: success acknowledges, as in Celery.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -51,6 +52,7 @@ class Settler:
         self.waiting = Waiting(self)
         self.copies = Copies(self.connect, timeout_seconds=TIMEOUT_SECONDS)
         self.beside = BesideLoop(consumer)
+        self._loop_thread = threading.get_ident()
         self.unsettled: set[Any] = set()
         """Requests whose message the broker still counts as ours."""
 
@@ -95,8 +97,13 @@ class Settler:
     ) -> None:
         """Do what was decided; ``acknowledge`` is False for a task acknowledged as it began."""
         if decision.action is Action.ACKNOWLEDGE:
-            if acknowledge:
+            if not acknowledge:
+                return
+            if threading.get_ident() == self._loop_thread:
                 self.acknowledge(message)
+            else:
+                # A thread of the pool: one TLS connection is not for two threads at once.
+                self.consumer.call_soon(self.acknowledge, message)
             return
         if acknowledge and is_back(message):
             logger.warning("Delivery %s is with the broker again: no copy.", message.delivery_tag)
