@@ -75,20 +75,21 @@ class QueueMismatch(WorkQueueError):
         )
 
 
-def _advice(told: str, broker: str) -> str:
+def _for_a_server(advice: str, broker: str) -> str:
     # The embedded broker's reasons tell what to do; what a server needs would only mislead.
-    return told.partition(" See that ")[0] if broker.startswith("sqlite:") else told
+    return "" if broker.startswith("sqlite:") or not advice else f" {advice}"
 
 
 class _BrokerRefusal(WorkQueueError):
     """``broker`` (its password masked) refused something, and gave a ``reason``."""
 
     told = ""
+    advice = ""
 
     def __init__(self, broker: str, reason: str) -> None:
         self.broker, self.reason = broker, reason
-        told = _advice(self.told, broker)
-        super().__init__(told.format(broker=broker, reason=reason.rstrip(".")))
+        told = self.told.format(broker=broker, reason=reason.rstrip("."))
+        super().__init__(told + _for_a_server(self.advice, broker))
 
 
 class LoginRefused(_BrokerRefusal):
@@ -122,8 +123,8 @@ class DelaysRefused(_BrokerRefusal):
 class BrokerSilent(_BrokerRefusal):
     """The broker did not tell what a command asked, or do what it wanted."""
 
-    told = (
-        "The broker {broker} refused, or did not answer: {reason}. "
+    told = "The broker {broker} refused, or did not answer: {reason}."
+    advice = (
         "See that it runs and has no alarm, and that CELERY_BROKER_URL names it, with an "
         "account that may configure, write and read the queues."
     )
@@ -133,12 +134,12 @@ class LettersUnreadable(WorkQueueError):
     """The dead-letter queue cannot be read; what was not removed is where it was."""
 
     def __init__(self, queue: str, broker: str, reason: str) -> None:
-        told = (
-            f"The dead letters in {queue!r} on {broker} cannot be read: {reason.rstrip('.')}. See "
-            f"that CELERY_BROKER_URL names the broker, and WORK_QUEUE_NAME the work queue; a "
-            f"worker declares both queues as it starts."
+        told = f"The dead letters in {queue!r} on {broker} cannot be read: {reason.rstrip('.')}."
+        advice = (
+            "See that CELERY_BROKER_URL names the broker, and WORK_QUEUE_NAME the work queue; a "
+            "worker declares both queues as it starts."
         )
-        super().__init__(_advice(told, broker))
+        super().__init__(told + _for_a_server(advice, broker))
 
 
 class NoSuchLetter(WorkQueueError):
@@ -195,6 +196,7 @@ class PublishError(WorkQueueError, OperationalError):
 
     happened = "The broker {broker} did not take {message}: {reason}."
     next_step = "Publish it again."
+    advice = ""
 
     def __init__(
         self,
@@ -211,7 +213,7 @@ class PublishError(WorkQueueError, OperationalError):
         self.exchange, self.routing_key = exchange, routing_key
         to_exchange = f"exchange {exchange!r} with routing key {routing_key!r}"
         super().__init__(
-            _advice(f"{self.happened} {self.next_step}", broker).format(
+            f"{self.happened} {self.next_step}{_for_a_server(self.advice, broker)}".format(
                 broker=broker,
                 reason=self.reason.rstrip("."),
                 message=f"task {task_id}" if task_id else "the message",
@@ -224,9 +226,10 @@ class BrokerUnavailable(PublishError):
     """The broker cannot be reached, or takes no messages: nothing was sent."""
 
     happened = "Cannot reach the broker {broker}: {reason}."
-    next_step = (
-        "So {message} was not sent. See that the broker runs and has no alarm, and that "
-        "CELERY_BROKER_URL names it, with an account and a virtual host that it knows."
+    next_step = "So {message} was not sent."
+    advice = (
+        "See that the broker runs and has no alarm, and that CELERY_BROKER_URL names it, with an "
+        "account and a virtual host that it knows."
     )
 
 
@@ -234,10 +237,11 @@ class BrokerUntrusted(BrokerUnavailable):
     """The broker's certificate does not prove that it is the one, or it refused ours, or TLS."""
 
     happened = "No TLS connection to the broker {broker}: {reason}."
-    next_step = (
-        "Nothing was sent, and nothing goes without TLS. See that the broker's certificate is in "
-        "date, names the host in CELERY_BROKER_URL, and is signed by the authority in ca_certs "
-        "(broker_use_ssl); and that the broker takes this one's certfile."
+    next_step = "Nothing was sent, and nothing goes without TLS."
+    advice = (
+        "See that the broker's certificate is in date, names the host in CELERY_BROKER_URL, and is "
+        "signed by the authority in ca_certs (broker_use_ssl); and that the broker takes this "
+        "one's certfile."
     )
 
 
