@@ -48,19 +48,23 @@ class NotWritable(FileRefused):
     """The file or its folder cannot be written."""
 
 
-class FileReplaced(EmbeddedBrokerError):
+class FileUnavailable(EmbeddedBrokerError):
+    """The broker file cannot be used now; connecting again may mend it."""
+
+
+class FileReplaced(FileUnavailable):
     """The broker file was deleted or replaced while this process used it."""
 
 
-class DiskFull(EmbeddedBrokerError):
+class DiskFull(FileUnavailable):
     """There is no room for the message; nothing was written."""
 
 
-class WriteLockTimeout(EmbeddedBrokerError):
+class WriteLockTimeout(FileUnavailable):
     """Another process held the write lock for longer than this one may wait."""
 
 
-class FileFailed(EmbeddedBrokerError):
+class FileFailed(FileUnavailable):
     """SQLite reports a failure that has no name above."""
 
 

@@ -14,13 +14,7 @@ from amqp.exceptions import (
 )
 from kombu.transport import base
 
-from proj.embedded.errors import (
-    DiskFull,
-    EmbeddedBrokerError,
-    FileFailed,
-    FileReplaced,
-    WriteLockTimeout,
-)
+from proj.embedded.errors import EmbeddedBrokerError, FileUnavailable
 from proj.embedded.location import path_of_url
 
 if TYPE_CHECKING:
@@ -47,14 +41,7 @@ class Transport(base.Transport):
     )
     recoverable_connection_errors = connection_errors
     #: Without FileRefused: what connecting again may mend. Kombu itself has one tuple for both.
-    passing_connection_errors = (
-        DiskFull,
-        FileFailed,
-        FileReplaced,
-        WriteLockTimeout,
-        RecoverableConnectionError,
-        OSError,
-    )
+    passing_connection_errors = (FileUnavailable, RecoverableConnectionError, OSError)
     channel_errors = (ChannelError,)
     recoverable_channel_errors = (RecoverableChannelError,)
     implements = base.Transport.implements.extend(asynchronous=True, batch_publish=True)
