@@ -20,12 +20,12 @@ _ends_at: ContextVar[float | None] = ContextVar("publish_deadline", default=None
 
 def within(seconds: float) -> AbstractContextManager[None]:
     """Let every wait of the block end ``seconds`` from now, or at the outer deadline if sooner."""
-    return Bounded(seconds)
+    return _Deadline(seconds)
 
 
 def within_fallback(seconds: float = FALLBACK_SECONDS) -> AbstractContextManager[None]:
     """Let every wait of the block end at the current deadline; without one, after ``seconds``."""
-    return Bounded(seconds) if _ends_at.get() is None else UNCHANGED
+    return _Deadline(seconds) if _ends_at.get() is None else _UNCHANGED
 
 
 def remaining() -> float | None:
@@ -42,7 +42,7 @@ def bounded(seconds: float | None) -> float | None:
     return min(seconds, left)
 
 
-class Bounded:
+class _Deadline:
     """A block with a deadline; no generator, for each publish enters three, and that costs more."""
 
     __slots__ = ("_outer", "_seconds")
@@ -59,4 +59,4 @@ class Bounded:
         _ends_at.reset(self._outer)
 
 
-UNCHANGED = nullcontext()
+_UNCHANGED = nullcontext()

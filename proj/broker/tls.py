@@ -15,7 +15,8 @@ __all__ = ["is_refusal", "verifying"]
 
 FILES = ("ca_certs", "certfile", "keyfile")
 
-OPTIONS = {"check_hostname", "context", *signature(SSLTransport._wrap_socket_sni).parameters}  # noqa: SLF001
+OPTIONS = {"check_hostname", "context", *signature(SSLTransport._wrap_socket_sni).parameters}  # noqa: SLF001 - told nowhere else
+OPTIONS -= {"self", "sock"}
 """What py-amqp takes, and ends with a ``TypeError`` where it is given something else."""
 
 URL_OPTIONS = (*FILES, "cert_reqs", "check_hostname")
