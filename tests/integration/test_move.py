@@ -140,17 +140,10 @@ def test_a_killed_move_loses_nothing_and_the_next_one_finishes_it(
     killed = 0
     while killed < kills:
         before = file.waiting()
-        process = subprocess.Popen(
-            command("move", "--from", file.url),
-            env=environment_of(broker.url),
-            cwd=ROOT,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        wait_until(file.waiting, lambda now, before=before: now < before, what="messages move")
-        time.sleep(chance.uniform(0, 0.05))
-        process.kill()
-        assert process.wait() == -signal.SIGKILL, "the move had ended before it was killed"
+        with moving(file, broker, until_fewer_than=before) as process:
+            time.sleep(chance.uniform(0, 0.05))
+            process.kill()
+        assert process.returncode == -signal.SIGKILL, "the move had ended before it was killed"
         killed += 1
 
     done = run(broker.url, "move", "--from", file.url)
@@ -167,6 +160,18 @@ def test_ctrl_c_tells_how_far_it_came(file: EmbeddedBroker, broker: Broker) -> N
     """One line: what is moved, that the rest is where it was, and how to go on."""
     count = 1000
     run_producer("--plain", "--count", str(count), broker_url=file.url)
+    process = moving(file, broker, until_fewer_than=count - 1)
+    process.send_signal(signal.SIGINT)
+
+    told = process.communicate()[1]
+
+    assert process.returncode == 1
+    assert re.search(r"The move stopped after [1-9]\d* messages: it was interrupted\. What", told)
+    assert count <= file.waiting() + broker.waiting() <= count + 1
+
+
+def moving(file: EmbeddedBroker, broker: Broker, *, until_fewer_than: int) -> subprocess.Popen[str]:
+    """Start to move the messages of ``file``; return the process once it has moved some."""
     process = subprocess.Popen(
         command("move", "--from", file.url),
         env=environment_of(broker.url),
@@ -175,11 +180,5 @@ def test_ctrl_c_tells_how_far_it_came(file: EmbeddedBroker, broker: Broker) -> N
         stderr=subprocess.PIPE,
         text=True,
     )
-    wait_until(file.waiting, lambda now: now < count - 1, what="messages move")
-    process.send_signal(signal.SIGINT)
-
-    told = process.communicate()[1]
-
-    assert process.returncode == 1
-    assert re.search(r"The move stopped after [1-9]\d* messages: it was interrupted\. What", told)
-    assert count <= file.waiting() + broker.waiting() <= count + 1
+    wait_until(file.waiting, lambda now: now < until_fewer_than, what="messages move")
+    return process
