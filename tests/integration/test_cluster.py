@@ -127,7 +127,7 @@ def test_nothing_is_lost_when_the_leader_dies_and_then_another_node(
     assert not publisher.is_alive()
     assert before < MESSAGES, "the leader was killed too late"
     assert len(ledger.count("accepted")) >= MESSAGES - len(publisher.errors)
-    assert max(publisher.seconds) < DEADLINE_SECONDS + 5
+    assert max(publisher.seconds) < DEADLINE_SECONDS + 1
 
 
 @pytest.mark.timeout(180)
@@ -147,7 +147,7 @@ def test_without_a_majority_publishing_fails_in_time_and_recovers(
         began = time.monotonic()
         with pytest.raises(PublishError, match=r"[Pp]ublish it again"):
             app.send_task("ledger.record", ("meanwhile", 0), publish_deadline_seconds=3)
-        assert time.monotonic() - began < DEADLINE_SECONDS
+        assert time.monotonic() - began < 4
 
         other.start()
         wait_until(lambda: accepts(app, "after"), what="the broker takes messages again")

@@ -56,7 +56,7 @@ def node(network: Network) -> Iterator[RabbitMQNode]:
 def test_an_unplugged_host_loses_nothing_and_consumes_again_when_plugged_in(
     network: Network, node: RabbitMQNode, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Its message is begun elsewhere after a few heartbeats; no name clashes afterwards."""
+    """Its message is begun elsewhere within three heartbeats; no name clashes afterwards."""
     ledger = Ledger(tmp_path)
     url = f"{node.url()}?heartbeat={HEARTBEAT_SECONDS}"
     app = Celery("ledger", broker=node.url(), set_as_current=False)
@@ -108,7 +108,7 @@ def test_an_unplugged_host_loses_nothing_and_consumes_again_when_plugged_in(
             "begun elsewhere after": round(seconds, 1),
         }
         print("\n" + json.dumps(figures))  # noqa: T201 - the figures of this run
-    assert seconds < 40, "that is the time of another heartbeat, 20 s"
+    assert seconds < 3 * HEARTBEAT_SECONDS + 1
     assert "RESOURCE_LOCKED" not in workers[host].log()
 
 

@@ -23,13 +23,10 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.mark.parametrize("pool", POOLS)
-def test_a_killed_workers_task_starts_elsewhere_at_once(
+def test_a_killed_workers_task_starts_elsewhere_within_a_second(
     app: Any, processes: Any, until: Callable[..., Any], tmp_path: Path, pool: str
 ) -> None:
-    """The kernel releases the dead worker's lock, and another worker runs its task, redelivered.
-
-    In less than a second where the machine has nothing else to do; no timeout is waited for.
-    """
+    """The kernel releases the dead worker's lock, and another worker runs its task, redelivered."""
     victim = processes.worker(*POOLS[pool], name="victim")
     gate = tmp_path / "gate"
     started = tmp_path / "gate.started"
@@ -42,7 +39,7 @@ def test_a_killed_workers_task_starts_elsewhere_at_once(
     killed_at = time.monotonic()
     until(started.exists)
 
-    assert time.monotonic() - killed_at < 10
+    assert time.monotonic() - killed_at < 1.0
     gate.touch()
 
 
