@@ -134,12 +134,11 @@ class LettersUnreadable(WorkQueueError):
     """The dead-letter queue cannot be read; what was not removed is where it was."""
 
     def __init__(self, queue: str, broker: str, reason: str) -> None:
-        told = f"The dead letters in {queue!r} on {broker} cannot be read: {reason.rstrip('.')}."
-        advice = (
-            "See that CELERY_BROKER_URL names the broker, and WORK_QUEUE_NAME the work queue; a "
-            "worker declares both queues as it starts."
+        super().__init__(
+            f"The dead letters in {queue!r} on {broker} cannot be read: {reason.rstrip('.')}. See "
+            f"that CELERY_BROKER_URL names the broker, and WORK_QUEUE_NAME the work queue; a "
+            f"worker declares both queues as it starts."
         )
-        super().__init__(told + _for_a_server(advice, broker))
 
 
 class NoSuchLetter(WorkQueueError):

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 
+import kombu
 import pytest
 
 from proj import dead_letters
@@ -187,6 +188,18 @@ def test_a_broker_that_is_not_there_is_one_line(any_scene: Scene) -> None:
     assert "cannot be read" in done.stderr
     assert "Traceback" not in done.stderr
     assert "s3cret" not in done.stderr
+
+
+@pytest.mark.parametrize("any_scene", ["quorum", "embedded"], indirect=True)
+def test_a_queue_that_is_not_there_yet_says_who_declares_it(any_scene: Scene) -> None:
+    """On either broker: a person who looks before the first worker ran knows what to do next."""
+    with kombu.Connection(any_scene.url) as connection:
+        connection.default_channel.queue_delete(any_scene.broker.letters_queue)
+
+    done = run(any_scene, "list")
+
+    assert done.returncode == 1
+    assert "a worker declares both queues as it starts" in done.stderr
 
 
 @pytest.mark.own_machine
