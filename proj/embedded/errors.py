@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kombu.exceptions import OperationalError
+
+if TYPE_CHECKING:  # a worker on RabbitMQ knows these errors, and needs no SQLite
+    import sqlite3
+    from pathlib import Path
 
 
 class EmbeddedBrokerError(OperationalError):

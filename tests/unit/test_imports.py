@@ -58,6 +58,15 @@ def test_importing_the_package_makes_no_celery_app() -> None:
         "assert current_app._get_current_object() is theirs;"
         "import sys; assert 'proj.celery' not in sys.modules"
     )
+    _run(program)
+
+
+def test_a_worker_on_rabbitmq_loads_no_sqlite() -> None:
+    """Its memory is counted in each of its processes."""
+    _run("import sys, proj.worker.consumer; assert 'sqlite3' not in sys.modules")
+
+
+def _run(program: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
